@@ -1,0 +1,3 @@
+//! The patient model.
+pub mod patient;
+pub mod scenario;
