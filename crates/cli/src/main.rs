@@ -1,2 +1,52 @@
-//! Placeholder.
-fn main() {}
+//! The `reseed` program: arguments, files, progress and exit codes around the libraries.
+
+mod args;
+mod commands;
+mod exit;
+mod gaps;
+mod identity;
+mod logging;
+mod output;
+mod primary;
+mod progress;
+mod shards;
+mod signals;
+mod source;
+
+use std::panic;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::{Exit, Failure};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(cli.log);
+    // A panic is a fault of this program; its message is printed by then.
+    let exit = match panic::catch_unwind(|| dispatch(&cli)) {
+        Ok(Ok(())) => Exit::Done,
+        Ok(Err(failure)) => {
+            output::report(&failure);
+            failure.exit()
+        }
+        Err(_) => Exit::Internal,
+    };
+    exit.into()
+}
+
+fn dispatch(cli: &Cli) -> Result<(), Failure> {
+    let chatter = output::Chatter::new(cli);
+    match &cli.command {
+        Command::Run(args) => commands::run::run(args, chatter),
+        Command::Compare(args) => commands::compare::compare(args),
+        Command::Trial(command) => commands::trial::trial(command),
+        Command::Patient(args) => commands::patient::patient(args),
+        Command::Verify(args) => commands::verify::verify(args, chatter),
+        Command::Extend(args) => commands::extend::extend(args, chatter),
+        Command::Merge(args) => commands::merge::merge(args, chatter),
+        Command::Digest(args) => commands::digest::digest(args),
+        Command::Completions(args) => commands::completions::completions(args),
+    }
+}

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! Who computes which patients: the shard ledger.
+//!
+//! A shard is a contiguous range of patient indices, the unit of lease, retry, commit and
+//! digest. [`plan`] cuts what the store lacks into shards; the [`Ledger`] hands them out as
+//! leases and decides what to do with what comes back. Both are pure: no files, no sockets, no
+//! clock and no threads. Whoever drives the ledger passes the time in and carries out the
+//! effects, so the same code serves a run in one process, a cluster and a simulation.
+
+mod ledger;
+mod message;
+mod plan;
+
+pub use ledger::Ledger;
+pub use message::{
+    Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, Wait,
+    WorkerId,
+};
+pub use plan::{PlanError, SHARDS_MAX, plan};

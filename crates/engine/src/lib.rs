@@ -1,1 +1,125 @@
-//! Placeholder.
+//! From a range of patients to a tally.
+//!
+//! An [`Engine`] belongs to one thread. What a shard yields depends on the trial, the seed and
+//! the range alone, so shards may be computed anywhere, in any order, and more than once.
+
+mod counting;
+mod records;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use reseed_model::patient::PatientIndex;
+use reseed_model::{Simulator, endpoints};
+use reseed_stats::records::RecordColumn;
+use reseed_stats::{Accumulator, Tally};
+use reseed_trial::Trial;
+use thiserror::Error;
+
+use counting::Counting;
+use records::Records;
+
+/// Patients between two looks at the stop flag.
+const PATIENTS_PER_LOOK: u64 = 256;
+
+/// Simulates shards of a trial.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    trial: Trial,
+    counting: Counting,
+    simulator: Simulator,
+}
+
+/// What a shard yields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShardOutput {
+    /// Patient indices screened.
+    pub range: Range<u64>,
+    /// Their tally.
+    pub tally: Tally,
+    /// A row per enrolled patient, if the trial keeps records; otherwise no columns.
+    pub records: Vec<RecordColumn>,
+}
+
+/// Why a shard was not simulated.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EngineError {
+    /// Asked to stop.
+    #[error("stopped before patient {next}")]
+    Stopped {
+        /// First patient not simulated.
+        next: u64,
+    },
+}
+
+impl Engine {
+    /// Prepares a trial with a run's seed.
+    pub fn new(trial: &Trial, seed: u64) -> Self {
+        Self {
+            counting: Counting::new(trial),
+            simulator: Simulator::new(&trial.scenario, seed),
+            trial: trial.clone(),
+        }
+    }
+
+    /// Simulates a range of patients on the calling thread. `progress` counts them as they are
+    /// done.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`] soon after `stop` becomes true.
+    pub fn simulate(
+        &mut self,
+        range: Range<u64>,
+        stop: &AtomicBool,
+        progress: &AtomicU64,
+    ) -> Result<ShardOutput, EngineError> {
+        let mut accumulator = Accumulator::new(self.trial.shape());
+        let mut records = self.trial.records.then(|| Records::new(&self.trial));
+        let mut next = range.start;
+        while next < range.end {
+            if stop.load(Ordering::Relaxed) {
+                return Err(EngineError::Stopped { next });
+            }
+            let until = range.end.min(next + PATIENTS_PER_LOOK);
+            for index in next..until {
+                self.count(index, &mut accumulator, records.as_mut());
+            }
+            progress.fetch_add(until - next, Ordering::Relaxed);
+            next = until;
+        }
+        Ok(ShardOutput {
+            range,
+            tally: accumulator.finish(),
+            records: records.map_or_else(Vec::new, Records::into_columns),
+        })
+    }
+
+    fn count(&mut self, index: u64, accumulator: &mut Accumulator, records: Option<&mut Records>) {
+        let patient = self.simulator.simulate(PatientIndex(index));
+        if let Some(reason) = patient.exclusion {
+            accumulator.exclude(reason as usize);
+            return;
+        }
+        let follow_up = &self.trial.scenario.follow_up;
+        let control = &patient.courses[self.trial.scenario.control];
+        let control_observed = endpoints::observe(follow_up, patient, control);
+        let control_record = self.counting.arm_record(&control_observed);
+        self.counting.arms.clear();
+        for course in &patient.courses {
+            // Most patients fare the same in every arm; what follows is then the same too.
+            let record = if course == control {
+                control_record
+            } else {
+                let observed = endpoints::observe(follow_up, patient, course);
+                self.counting.arm_record(&observed)
+            };
+            self.counting.arms.push(record);
+        }
+        let stratum = self.trial.strata.of(&patient.covariates);
+        let bins = self.counting.histogram_bins(patient);
+        accumulator.enrol(stratum, &bins, &self.counting.arms);
+        if let Some(records) = records {
+            records.push(patient, stratum, follow_up);
+        }
+    }
+}

@@ -1,3 +1,25 @@
-//! The patient model.
+//! The patient model: tumour self-seeding after local treatment, one patient at a time, under
+//! every therapy at once.
+//!
+//! Pure computation: no files, no clock, no threads. A patient is a function of the scenario,
+//! the seed and the screening index, with the same bits on every machine.
+
+mod colony;
+pub mod endpoints;
+mod forest;
+pub mod math;
 pub mod patient;
+mod person;
+pub mod pharmacokinetics;
+mod random;
 pub mod scenario;
+mod simulator;
+mod therapy;
+pub mod trace;
+
+pub use patient::{Patient, PatientIndex};
+pub use person::{DAYS_PER_YEAR, cells_at, cholesky};
+pub use simulator::Simulator;
+
+/// Version of the model: results of one version are comparable and reproducible.
+pub const MODEL_VERSION: &str = "1";

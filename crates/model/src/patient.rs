@@ -85,4 +85,28 @@ pub struct Course {
     pub local_origin: Option<Origin>,
     /// Distant recurrence t_D.
     pub distant_days: f64,
+    /// End of observation in this arm alone: infinite, unless the arm's own forest outgrew the
+    /// colony limit after the dominating course had ended.
+    pub frozen_days: f64,
+}
+
+/// One screened patient, in every arm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patient {
+    /// Screening index.
+    pub index: PatientIndex,
+    /// What is known whatever the arm; nodes and sample only if the patient got that far.
+    pub covariates: Covariates,
+    /// The primary at diagnosis, if the patient got that far.
+    pub tumour: Tumour,
+    /// Why the patient was not enrolled.
+    pub exclusion: Option<Exclusion>,
+    /// The course in every arm of the scenario; empty if not enrolled.
+    pub courses: Vec<Course>,
+    /// Death of other causes, days from resection.
+    pub other_death_days: f64,
+    /// Drop-out, days from resection.
+    pub dropout_days: f64,
+    /// From distant recurrence to cancer death, days.
+    pub cancer_lag_days: f64,
 }

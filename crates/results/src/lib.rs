@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The HDF5 files of a run: parts, one per shard, and the result they merge into.
+//!
+//! `docs/file-format.md` describes both, byte by byte where it matters. Files are written
+//! whole and sealed: a reader finds the old file, the new one, or a clear error, and never
+//! hands a damaged file to the HDF5 library.
+
+mod digest;
+mod error;
+mod estimates;
+mod hdf;
+mod layout;
+mod part;
+mod records;
+mod result;
+mod scales;
+mod seal;
+mod sections;
+mod store;
+mod whole;
+
+pub use digest::{Digest, part_digest, result_digest};
+pub use error::{Conflict, ResultsError};
+pub use layout::{HistogramAxis, Layout, RunIdentity};
+pub use part::{Attempt, Part, PartFile, PartInfo, read_part, read_records, write_part};
+pub use records::INDEX_COLUMN;
+pub use result::{ResultFile, ShardEntry, read_result, write_result};
+pub use sections::FORMAT_VERSION;
+pub use store::Store;

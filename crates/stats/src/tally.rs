@@ -127,7 +127,8 @@ pub struct ArmRecord {
     pub first: (Cause, u16),
     /// Exit per endpoint.
     pub exits: [Exit; ENDPOINTS],
-    /// Position in [`ORIGINS`] of a counted local recurrence.
+    /// Position in [`ORIGINS`] of the local recurrence, if the exit from that endpoint's risk set
+    /// is the event; `None` otherwise.
     pub origin: Option<u8>,
 }
 
@@ -406,8 +407,10 @@ impl Tally {
         Ok(())
     }
 
-    /// Checks that the sums agree: screened = excluded + enrolled, and each enrolled patient
-    /// counted once per arm among first events and once per arm and endpoint among exits.
+    /// Checks that the sums agree: screened = excluded + enrolled, each enrolled patient counted
+    /// once per arm among first events and once per arm and endpoint among exits, one origin for
+    /// every local recurrence, and as many events more or less than in the control as the pairs
+    /// say. Sums of ticks have nothing to be checked against.
     ///
     /// # Errors
     /// [`TallyError::Inconsistent`] names the first sum that does not hold.
@@ -428,9 +431,7 @@ impl Tally {
             }
         };
         let enrolled = sum(&self.enrolled)?;
-        let accounted = sum(&self.excluded)?
-            .checked_add(enrolled)
-            .unwrap_or(u64::MAX);
+        let accounted = sum(&self.excluded)?.saturating_add(enrolled);
         equal("screened and accounted for", self.screened(), accounted)?;
         for stratum in 0..self.shape.strata {
             let here = self.enrolled[stratum];
@@ -446,16 +447,9 @@ impl Tally {
                         left = left.saturating_add(sum(self.exits(stratum, arm, endpoint, kind))?);
                     }
                     equal("enrolled and exits", here, left)?;
-                    if self
-                        .paired(stratum, arm, endpoint)
-                        .iter()
-                        .any(|n| *n > here)
-                    {
-                        return Err(TallyError::Inconsistent(
-                            "more discordant than enrolled patients".into(),
-                        ));
-                    }
+                    self.check_pairs(stratum, arm, endpoint)?;
                 }
+                self.check_origins(stratum, arm)?;
             }
             for histogram in 0..self.shape.histograms.len() {
                 equal(
@@ -463,6 +457,51 @@ impl Tally {
                     here,
                     sum(self.histogram(stratum, histogram))?,
                 )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// By each bin's end, events in the control without n10 are those in the arm without n01:
+    /// the patients who have the event in both.
+    fn check_pairs(
+        &self,
+        stratum: usize,
+        arm: usize,
+        endpoint: Endpoint,
+    ) -> Result<(), TallyError> {
+        let events = |arm| self.exits(stratum, arm, endpoint, ExitKind::Event);
+        let (mut control, mut treated) = (0u64, 0u64);
+        let sides = self.paired(stratum, arm, endpoint).chunks_exact(2);
+        for ((in_control, in_arm), side) in events(self.shape.control)
+            .iter()
+            .zip(events(arm))
+            .zip(sides)
+        {
+            control = control.saturating_add(*in_control);
+            treated = treated.saturating_add(*in_arm);
+            let both = control.checked_sub(side[0]);
+            if both.is_none() || both != treated.checked_sub(side[1]) {
+                return Err(TallyError::Inconsistent(format!(
+                    "{control} events in the control with {} only there, {treated} in arm {arm} \
+                     with {} only there",
+                    side[0], side[1]
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_origins(&self, stratum: usize, arm: usize) -> Result<(), TallyError> {
+        let events = self.exits(stratum, arm, Endpoint::Local, ExitKind::Event);
+        for (bin, events) in events.iter().enumerate() {
+            let origins = (0..ORIGINS.len()).fold(0u64, |sum, origin| {
+                sum.saturating_add(self.origin(stratum, arm, origin)[bin])
+            });
+            if origins != *events {
+                return Err(TallyError::Inconsistent(format!(
+                    "local recurrences and their origins: {events} is not {origins}"
+                )));
             }
         }
         Ok(())
@@ -515,6 +554,9 @@ impl Accumulator {
 
     /// Counts an enrolled patient. `arms` has one record per arm; `histogram_bins` one bin per
     /// tumour histogram.
+    ///
+    /// # Panics
+    /// If there is not one record per arm, or a bin or stratum is not in the shape.
     pub fn enrol(&mut self, stratum: usize, histogram_bins: &[usize], arms: &[ArmRecord]) {
         let control = self.tally.shape.control;
         assert_eq!(arms.len(), self.tally.shape.arms, "one record per arm");

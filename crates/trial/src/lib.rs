@@ -1,1 +1,28 @@
-//! Placeholder.
+//! From a trial file to a checked trial.
+//!
+//! A trial file is TOML. It is complete, or names a preset as its `base` and overrides it key by
+//! key. [`Trial::parse`] reads and checks it and explains what is wrong; the result holds the
+//! model's [`Scenario`](reseed_model::scenario::Scenario) and how to count and compare. Nothing
+//! here reads files or clocks.
+
+mod canonical;
+mod check;
+mod diagnostic;
+mod document;
+mod drug_tables;
+mod drugs;
+mod field;
+mod histogram;
+mod preset;
+mod read;
+mod strata;
+mod tables;
+mod trial;
+
+pub use diagnostic::{Diagnostic, TrialError};
+pub use histogram::Histogram;
+pub use preset::{preset_names, preset_text};
+pub use strata::{Axis, STRATA_MAX, Strata};
+pub use trial::{DAYS_PER_MONTH, DAYS_PER_YEAR, Primary, Trial};
+
+const MODEL_VERSION: &str = "1";

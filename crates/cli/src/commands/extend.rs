@@ -1,0 +1,41 @@
+//! `reseed extend`: simulate more patients into a result.
+
+use reseed_results::read_result;
+
+use crate::args::Extend;
+use crate::exit::Failure;
+use crate::gaps::{self, Goal, Summary};
+use crate::identity;
+use crate::output::{Chatter, grouped};
+use crate::primary;
+
+pub(crate) fn extend(args: &Extend, chatter: Chatter) -> Result<(), Failure> {
+    let base = read_result(&args.file)?;
+    let trial = identity::trial_of(&base)?;
+    let end = base.ranges.last().map_or(0, |range| range.end);
+    if end > args.patients {
+        return Err(Failure::Usage(format!(
+            "{} holds patients up to index {} already; ask for at least {} patients",
+            args.file.display(),
+            end - 1,
+            grouped(end)
+        )));
+    }
+    let goal = Goal {
+        trial: &trial,
+        seed: base.identity.seed,
+        target: 0..args.patients,
+        out: &args.file,
+        base: Some(&base),
+        force: false,
+    };
+    if gaps::covers(&base.ranges, &goal.target) {
+        gaps::remove_leftovers(&goal, &base)?;
+        return Summary::of(&args.file, &base).tell("has them already", args.json, chatter);
+    }
+    let (file, summary) = gaps::fill(&goal, &args.work, chatter)?;
+    if let Some(text) = primary::running(&trial, &file.tally) {
+        chatter.say(&text);
+    }
+    summary.tell("is extended", args.json, chatter)
+}

@@ -1,0 +1,106 @@
+//! `reseed run`: simulate a trial into a result file.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use reseed_results::ResultFile;
+use reseed_trial::Trial;
+
+use crate::args::Run;
+use crate::exit::Failure;
+use crate::gaps::{self, Goal, Summary};
+use crate::identity;
+use crate::output::Chatter;
+use crate::{primary, source};
+
+pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
+    let mut trial = source::trial(&args.trial)?;
+    trial.records |= args.records;
+    trial.patients = args.patients.unwrap_or(trial.patients);
+    trial.seed = args.seed.unwrap_or(trial.seed);
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!("{}.h5", trial.name)));
+    let goal = Goal {
+        seed: trial.seed,
+        target: target(args.first_patient, trial.patients)?,
+        trial: &trial,
+        out: &out,
+        base: None,
+        force: args.force,
+    };
+    if let Some(file) = finished(&goal)? {
+        gaps::remove_leftovers(&goal, &file)?;
+        return Summary::of(&out, &file).tell("is complete already", args.json, chatter);
+    }
+    let (file, summary) = gaps::fill(&goal, &args.work, chatter)?;
+    if let Some(text) = primary::running(&trial, &file.tally) {
+        chatter.say(&text);
+    }
+    summary.tell("is complete", args.json, chatter)
+}
+
+fn target(first: u64, patients: u64) -> Result<Range<u64>, Failure> {
+    first
+        .checked_add(patients)
+        .map(|end| first..end)
+        .ok_or_else(|| Failure::Usage("patient indices end at 2^64; use fewer patients".into()))
+}
+
+/// The result that is at the goal's path already, if it is what is wanted. Whatever else is
+/// there stands in the way.
+fn finished(goal: &Goal) -> Result<Option<ResultFile>, Failure> {
+    let found = match gaps::existing(goal.out) {
+        Err(Failure::Results(_)) if goal.force => return Ok(None),
+        Err(Failure::Results(error)) => return Err(in_the_way(goal.out, &error.to_string())),
+        other => other?,
+    };
+    let Some(file) = found else {
+        return Ok(None);
+    };
+    let same = identity::same_run(&file.identity, &identity::identity(goal.trial, goal.seed));
+    match (same, goal.force) {
+        (true, _) if file.ranges == [goal.target.clone()] => Ok(Some(file)),
+        (_, true) => Ok(None),
+        (true, false) => Err(other_patients(goal, &file)),
+        (false, false) => Err(in_the_way(goal.out, &other_run(goal, &file))),
+    }
+}
+
+fn other_run(goal: &Goal, file: &ResultFile) -> String {
+    let name = Trial::parse("result", &file.identity.trial_toml)
+        .map_or_else(|_| "an unknown trial".into(), |trial| trial.name);
+    if file.identity.fingerprint == goal.trial.fingerprint() {
+        let seed = file.identity.seed;
+        format!("it holds the result of seed {seed}, not {}", goal.seed)
+    } else if name == goal.trial.name {
+        format!("it holds the result of another version of {name}")
+    } else {
+        format!("it holds the result of {name}")
+    }
+}
+
+fn other_patients(goal: &Goal, file: &ResultFile) -> Failure {
+    let ranges: Vec<String> = file
+        .ranges
+        .iter()
+        .map(|range| format!("{}..{}", range.start, range.end))
+        .collect();
+    in_the_way(
+        goal.out,
+        &format!(
+            "it holds patients {} of this run, not {}..{} (`reseed extend` adds patients)",
+            ranges.join(", "),
+            goal.target.start,
+            goal.target.end
+        ),
+    )
+}
+
+fn in_the_way(out: &Path, problem: &str) -> Failure {
+    Failure::File(format!(
+        "{} is in the way: {problem}; choose another --out, or replace it with --force",
+        out.display()
+    ))
+}

@@ -1,0 +1,74 @@
+//! What a result file must say about its run, from a trial and back.
+
+use reseed_model::MODEL_VERSION;
+use reseed_model::patient::Exclusion;
+use reseed_results::{HistogramAxis, Layout, ResultFile, RunIdentity};
+use reseed_trial::Trial;
+
+use crate::exit::Failure;
+
+/// Version of this program, in every file it writes.
+pub(crate) const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Identity of a run of the trial.
+pub(crate) fn identity(trial: &Trial, seed: u64) -> RunIdentity {
+    RunIdentity {
+        trial_toml: trial.identity_toml(),
+        fingerprint: trial.fingerprint(),
+        seed,
+        engine_version: ENGINE_VERSION.into(),
+        model_version: MODEL_VERSION.into(),
+    }
+}
+
+/// Whether two identities are of the same run, whatever program wrote the files.
+pub(crate) fn same_run(one: &RunIdentity, other: &RunIdentity) -> bool {
+    one.fingerprint == other.fingerprint && one.seed == other.seed
+}
+
+/// Labels of the axes of the trial's tallies.
+pub(crate) fn layout(trial: &Trial) -> Layout {
+    let arms = &trial.scenario.arms;
+    Layout {
+        shape: trial.shape(),
+        arms: arms.iter().map(|arm| arm.name.clone()).collect(),
+        radiotherapy: arms.iter().map(|arm| arm.radiotherapy).collect(),
+        strata: trial.strata.labels(),
+        exclusions: EXCLUSION_NAMES.map(String::from).to_vec(),
+        edges_days: trial.time_edges_days(),
+        histograms: trial
+            .histograms()
+            .iter()
+            .map(|histogram| HistogramAxis {
+                unit: histogram.unit.into(),
+                edges: histogram.edges.to_vec(),
+            })
+            .collect(),
+    }
+}
+
+/// The trial of a result, if this program computes the same results for it.
+pub(crate) fn trial_of(file: &ResultFile) -> Result<Trial, Failure> {
+    let RunIdentity {
+        trial_toml,
+        fingerprint,
+        model_version,
+        engine_version,
+        ..
+    } = &file.identity;
+    if model_version != MODEL_VERSION {
+        return Err(Failure::File(format!(
+            "the result was computed with model version {model_version}, but this program has \
+             {MODEL_VERSION}, which gives other numbers; use reseed {engine_version}"
+        )));
+    }
+    let trial = Trial::parse("trial in the result file", trial_toml)?;
+    if trial.fingerprint() != *fingerprint {
+        return Err(Failure::File(
+            "the trial in the result file does not have the fingerprint that the file states, so \
+             another version of reseed wrote it; use that version"
+                .into(),
+        ));
+    }
+    Ok(trial)
+}

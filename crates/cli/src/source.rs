@@ -1,0 +1,47 @@
+//! Where trials come from: a file, or a preset's name.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use reseed_trial::Trial;
+
+use crate::exit::Failure;
+
+/// Longest trial file, bytes. Real ones have some thousand.
+const TRIAL_BYTES_MAX: u64 = 1 << 20;
+
+/// Reads the trial that `source` names: a preset, else a file. (`./breast` is always a file.)
+pub(crate) fn trial(source: &str) -> Result<Trial, Failure> {
+    if let Some(preset) = Trial::preset(source) {
+        return Ok(preset);
+    }
+    let text = read(source)?;
+    Ok(Trial::parse(source, &text)?)
+}
+
+fn read(source: &str) -> Result<String, Failure> {
+    let path = Path::new(source);
+    let looks_like_a_name = !source.contains(['/', '.']);
+    if looks_like_a_name && !path.exists() {
+        return Err(Failure::Usage(format!(
+            "there is no preset and no file `{source}`; presets are {}",
+            reseed_trial::preset_names().join(", ")
+        )));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(TRIAL_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(Failure::system("read trial file", path))?;
+    if bytes.len() as u64 > TRIAL_BYTES_MAX {
+        return Err(Failure::Usage(format!(
+            "{source} is longer than {TRIAL_BYTES_MAX} bytes, so it is no trial file"
+        )));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        Failure::Usage(format!(
+            "{source} is not UTF-8 text (byte {}), so it is no trial file",
+            error.utf8_error().valid_up_to()
+        ))
+    })
+}

@@ -1,0 +1,589 @@
+//! The shard ledger: (state, event, now) → (state, effects).
+//!
+//! A shard is open, leased or committed. A lease carries an [`Attempt`], a number that is never
+//! given twice: it fences out what a former holder says about a shard that was leased again.
+//! Only statements are fenced, not work: a simulated range is a pure function of trial and
+//! seed, so a part that arrives late is as good as any other, and a second part for a committed
+//! shard must be equal to the first. If it is not, somebody's computer is wrong, and the run
+//! stops.
+//!
+//! Every operation costs O(log n) in shards and leases (expiry: per expired lease), and the
+//! tables are ordered, so that the same events give the same effects on every machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::message::{
+    Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, ShardId,
+    Wait, WorkerId,
+};
+
+#[derive(Debug, Clone)]
+struct Shard {
+    range: Range<u64>,
+    state: State,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    /// In the queue of open shards, kept from the worker on which it failed last.
+    Open {
+        avoid: Option<WorkerId>,
+    },
+    /// With one worker, or with two near the end.
+    Leased(Attempt, Option<Attempt>),
+    Committed(WorkerId, Digest),
+}
+
+#[derive(Debug, Clone)]
+struct Worker {
+    deadline: Millis,
+    leases: BTreeSet<Attempt>,
+}
+
+/// What a deadline ends. Leases come first: a worker's own deadline is never earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Lease(Attempt),
+    Worker(WorkerId),
+}
+
+/// Shards grouped by the worker that should not get them, so that finding one for a worker
+/// means looking at two groups at most.
+#[derive(Debug, Clone, Default)]
+struct Queue(BTreeMap<Option<WorkerId>, BTreeSet<ShardId>>);
+
+impl Queue {
+    fn insert(&mut self, avoid: Option<WorkerId>, shard: ShardId) {
+        self.0.entry(avoid).or_default().insert(shard);
+    }
+
+    fn remove(&mut self, avoid: Option<WorkerId>, shard: ShardId) -> bool {
+        let Some(group) = self.0.get_mut(&avoid) else {
+            return false;
+        };
+        let found = group.remove(&shard);
+        if group.is_empty() {
+            self.0.remove(&avoid);
+        }
+        found
+    }
+
+    /// Takes the first shard that is not reserved from `worker`. Shards that failed elsewhere
+    /// come before untouched ones, so that a faulty trial fails early.
+    fn take(&mut self, worker: WorkerId) -> Option<ShardId> {
+        let groups = self.0.iter().rev();
+        let (avoid, group) = groups
+            .into_iter()
+            .find(|(avoid, _)| **avoid != Some(worker))?;
+        let (avoid, shard) = (*avoid, *group.first()?);
+        self.remove(avoid, shard);
+        Some(shard)
+    }
+}
+
+/// The shards of a run, who holds them, and what is committed.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    rules: Rules,
+    shards: Vec<Shard>,
+    phase: Phase,
+    open: Queue,
+    leases: BTreeMap<Attempt, Lease>,
+    /// Compute leases of shards that nobody repeats yet, oldest first.
+    alone: BTreeSet<Attempt>,
+    workers: BTreeMap<WorkerId, Worker>,
+    timers: BTreeSet<(Millis, Timer)>,
+    /// Failures of shards that are not committed yet.
+    failures: BTreeMap<ShardId, Vec<(WorkerId, String)>>,
+    audits: Queue,
+    next_attempt: Attempt,
+    progress: Progress,
+    /// Time that committed shards took from lease to delivery, and their number.
+    timed: (u64, u64),
+}
+
+impl Ledger {
+    /// A ledger with all shards open.
+    ///
+    /// # Panics
+    /// If the shards are empty ranges, or not in index order without overlap, as [`crate::plan`]
+    /// makes them.
+    pub fn new(plan: Vec<Range<u64>>, rules: Rules) -> Self {
+        assert!(
+            plan.iter().all(|range| !range.is_empty())
+                && plan.windows(2).all(|pair| pair[0].end <= pair[1].start),
+            "shards are in index order and do not overlap"
+        );
+        let mut open = Queue::default();
+        for shard in 0..plan.len() {
+            open.insert(None, ShardId(shard));
+        }
+        let progress = Progress {
+            patients: plan.iter().map(|range| range.end - range.start).sum(),
+            shards_open: plan.len(),
+            ..Progress::default()
+        };
+        let shards = plan
+            .into_iter()
+            .map(|range| Shard {
+                range,
+                state: State::Open { avoid: None },
+            })
+            .collect();
+        let mut ledger = Self {
+            next_attempt: rules.first_attempt,
+            rules,
+            shards,
+            phase: Phase::Running,
+            open,
+            leases: BTreeMap::new(),
+            alone: BTreeSet::new(),
+            workers: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            failures: BTreeMap::new(),
+            audits: Queue::default(),
+            progress,
+            timed: (0, 0),
+        };
+        if ledger.complete() {
+            ledger.phase = Phase::Finished;
+        }
+        ledger
+    }
+
+    /// Where the run stands.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// Counts for a progress display.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Takes one event. An event is judged before the leases that end at `now` are: a renewal
+    /// that arrives late counts if nobody noticed the delay.
+    pub fn apply(&mut self, event: Event, now: Millis) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Request { worker } => {
+                self.hear(worker, now);
+                self.expire(now, &mut effects);
+                self.request(worker, now, &mut effects);
+            }
+            Event::Renew { worker, attempts } => {
+                self.hear(worker, now);
+                self.renew(worker, attempts, now, &mut effects);
+            }
+            Event::Deliver {
+                worker,
+                attempt,
+                range,
+                digest,
+            } => {
+                self.hear(worker, now);
+                self.deliver((worker, digest), attempt, &range, now, &mut effects);
+            }
+            Event::Release { worker, attempt } => {
+                self.hear(worker, now);
+                if let Some(lease) = self.end_held(worker, attempt) {
+                    self.progress.leases_released += 1;
+                    self.put_back(&lease, None);
+                }
+            }
+            Event::Fail {
+                worker,
+                attempt,
+                retryable,
+                error,
+            } => {
+                self.hear(worker, now);
+                if let Some(lease) = self.end_held(worker, attempt) {
+                    self.fail(&lease, retryable, error, &mut effects);
+                }
+            }
+            Event::Leave { worker } => self.lose_worker(worker),
+            Event::Tick => {}
+        }
+        self.expire(now, &mut effects);
+        self.settle(&mut effects);
+        effects
+    }
+
+    fn complete(&self) -> bool {
+        self.progress.shards_committed == self.shards.len()
+    }
+
+    /// Notes that a worker is alive.
+    fn hear(&mut self, worker: WorkerId, now: Millis) {
+        let deadline = now.after(self.rules.lease_ms);
+        let entry = self.workers.entry(worker).or_insert_with(|| Worker {
+            deadline,
+            leases: BTreeSet::new(),
+        });
+        self.timers.remove(&(entry.deadline, Timer::Worker(worker)));
+        entry.deadline = deadline;
+        self.timers.insert((deadline, Timer::Worker(worker)));
+        self.progress.workers = self.workers.len();
+    }
+
+    fn request(&mut self, worker: WorkerId, now: Millis, effects: &mut Vec<Effect>) {
+        match self.phase {
+            Phase::Finished => return effects.push(Effect::Wait(Wait::Finished)),
+            Phase::Failed(_) => return effects.push(Effect::Wait(Wait::Failed)),
+            Phase::Running => {}
+        }
+        let found = self
+            .take_open(worker)
+            .map(|shard| (shard, Purpose::Compute))
+            .or_else(|| {
+                self.take_straggler(worker, now)
+                    .map(|shard| (shard, Purpose::Repeat))
+            })
+            .or_else(|| {
+                self.audits
+                    .take(worker)
+                    .map(|shard| (shard, Purpose::Audit))
+            });
+        effects.push(match found {
+            Some((shard, purpose)) => Effect::Lease(self.grant(worker, shard, purpose, now)),
+            None => Effect::Wait(Wait::Busy),
+        });
+    }
+
+    /// An open shard; one that failed on this worker only if there is no other worker.
+    fn take_open(&mut self, worker: WorkerId) -> Option<ShardId> {
+        self.open.take(worker).or_else(|| {
+            let own = self.open.0.get(&Some(worker))?;
+            let shard = *own.first()?;
+            (self.workers.len() == 1 && self.open.remove(Some(worker), shard)).then_some(shard)
+        })
+    }
+
+    /// The shard that others hold the longest, once that is twice the usual time. Passing
+    /// over the worker's own leases costs no more than it holds.
+    fn take_straggler(&self, worker: WorkerId, now: Millis) -> Option<ShardId> {
+        let oldest = self
+            .alone
+            .iter()
+            .map(|attempt| &self.leases[attempt])
+            .find(|lease| lease.worker != worker)?;
+        let (total_ms, shards) = self.timed;
+        let age_ms = now.0.saturating_sub(oldest.since.0);
+        let late = shards > 0 && age_ms.saturating_mul(shards) > total_ms.saturating_mul(2);
+        late.then_some(oldest.shard)
+    }
+
+    fn grant(&mut self, worker: WorkerId, shard: ShardId, purpose: Purpose, now: Millis) -> Lease {
+        let attempt = self.next_attempt;
+        self.next_attempt = Attempt(attempt.0 + 1);
+        let lease = Lease {
+            attempt,
+            worker,
+            range: self.shards[shard.0].range.clone(),
+            purpose,
+            since: now,
+            deadline: now.after(self.rules.lease_ms),
+            shard,
+        };
+        let state = &mut self.shards[shard.0].state;
+        match (purpose, &*state) {
+            (Purpose::Compute, State::Open { .. }) => {
+                *state = State::Leased(attempt, None);
+                self.alone.insert(attempt);
+                self.progress.shards_open -= 1;
+                self.progress.shards_leased += 1;
+            }
+            (Purpose::Repeat, State::Leased(first, None)) => {
+                self.alone.remove(first);
+                *state = State::Leased(*first, Some(attempt));
+                self.progress.leases_repeated += 1;
+            }
+            (Purpose::Audit, State::Committed(..)) => {}
+            (purpose, state) => unreachable!("{purpose:?} of a shard that is {state:?}"),
+        }
+        self.timers.insert((lease.deadline, Timer::Lease(attempt)));
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.leases.insert(attempt);
+        }
+        self.leases.insert(attempt, lease.clone());
+        lease
+    }
+
+    fn renew(
+        &mut self,
+        worker: WorkerId,
+        attempts: Vec<Attempt>,
+        now: Millis,
+        effects: &mut Vec<Effect>,
+    ) {
+        for attempt in attempts {
+            match self.leases.get_mut(&attempt) {
+                Some(lease) if lease.worker == worker => {
+                    self.timers.remove(&(lease.deadline, Timer::Lease(attempt)));
+                    lease.deadline = now.after(self.rules.lease_ms);
+                    self.timers.insert((lease.deadline, Timer::Lease(attempt)));
+                    effects.push(Effect::Renewed {
+                        attempt,
+                        deadline: lease.deadline,
+                    });
+                }
+                _ => effects.push(Effect::Revoke { worker, attempt }),
+            }
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        by: (WorkerId, Digest),
+        attempt: Attempt,
+        range: &Range<u64>,
+        now: Millis,
+        effects: &mut Vec<Effect>,
+    ) {
+        let running = !matches!(self.phase, Phase::Failed(_));
+        let Some(shard) = self.find(range).filter(|_| running) else {
+            let range = range.clone();
+            return effects.push(Effect::Refuse { range });
+        };
+        let held = self.leases.get(&attempt);
+        let lease = match held {
+            Some(lease) if lease.shard == shard => self.end_held(by.0, attempt),
+            _ => None,
+        };
+        match self.shards[shard.0].state {
+            State::Committed(first, digest) if digest == by.1 => {
+                self.agree(shard, first, by.0, lease.as_ref());
+                let range = range.clone();
+                effects.push(Effect::Discard { range });
+            }
+            State::Committed(first, digest) => self.abort(
+                Fatal::Conflict {
+                    range: range.clone(),
+                    committed: (first, digest),
+                    delivered: by,
+                },
+                effects,
+            ),
+            State::Open { .. } | State::Leased(..) => {
+                if let Some(lease) = lease {
+                    self.timed.0 += now.0.saturating_sub(lease.since.0);
+                    self.timed.1 += 1;
+                }
+                self.commit(shard, by, effects);
+            }
+        }
+    }
+
+    fn find(&self, range: &Range<u64>) -> Option<ShardId> {
+        let at = self
+            .shards
+            .binary_search_by_key(&range.start, |shard| shard.range.start)
+            .ok()?;
+        (self.shards[at].range == *range).then_some(ShardId(at))
+    }
+
+    /// A second part has the digest of the first: an audit if its worker is another one,
+    /// whatever it was made for.
+    fn agree(&mut self, shard: ShardId, first: WorkerId, second: WorkerId, lease: Option<&Lease>) {
+        let under_audit = lease.is_some_and(|lease| lease.purpose == Purpose::Audit);
+        let waiting = first != second && self.audits.remove(Some(first), shard);
+        if under_audit || waiting {
+            self.progress.audits_open -= 1;
+            self.progress.audits_passed += 1;
+        } else {
+            self.progress.duplicates += 1;
+        }
+    }
+
+    fn commit(&mut self, shard: ShardId, by: (WorkerId, Digest), effects: &mut Vec<Effect>) {
+        self.take_back(shard, effects);
+        self.failures.remove(&shard);
+        self.shards[shard.0].state = State::Committed(by.0, by.1);
+        let range = self.shards[shard.0].range.clone();
+        self.progress.shards_open -= 1;
+        self.progress.shards_committed += 1;
+        self.progress.patients_committed += range.end - range.start;
+        if mix(range.start) % 1000 < self.rules.audits_per_mille {
+            self.audits.insert(Some(by.0), shard);
+            self.progress.audits_open += 1;
+        }
+        effects.push(Effect::Commit { range });
+    }
+
+    /// Ends what leases are left on a shard, and takes it from the queue.
+    fn take_back(&mut self, shard: ShardId, effects: &mut Vec<Effect>) {
+        if let State::Leased(first, second) = self.shards[shard.0].state {
+            for attempt in [Some(first), second].into_iter().flatten() {
+                if let Some(Lease { worker, .. }) = self.end(attempt) {
+                    effects.push(Effect::Revoke { worker, attempt });
+                }
+            }
+        } else if let State::Open { avoid } = self.shards[shard.0].state {
+            self.open.remove(avoid, shard);
+        }
+    }
+
+    fn fail(&mut self, lease: &Lease, retryable: bool, error: String, effects: &mut Vec<Effect>) {
+        self.progress.failures += 1;
+        let worker = lease.worker;
+        if lease.purpose == Purpose::Audit {
+            // The shard itself is committed; whoever cannot check it says nothing about it.
+            self.progress.audits_open -= 1;
+            self.progress.audits_skipped += 1;
+            return;
+        }
+        self.put_back(lease, Some(worker));
+        if self.phase != Phase::Running {
+            return;
+        }
+        let range = lease.range.clone();
+        let before = self.failures.entry(lease.shard).or_default();
+        let same = before.iter().find(|(_, text)| *text == error);
+        if let (false, Some((first, _))) = (retryable, same) {
+            let workers = (*first, worker);
+            let fatal = Fatal::Deterministic {
+                range,
+                workers,
+                error,
+            };
+            return self.abort(fatal, effects);
+        }
+        before.push((worker, error.clone()));
+        let failures = before.len();
+        if failures >= self.rules.failures_max {
+            let fatal = Fatal::TooManyFailures {
+                range,
+                failures,
+                worker,
+                error,
+            };
+            self.abort(fatal, effects);
+        }
+    }
+
+    fn abort(&mut self, fatal: Fatal, effects: &mut Vec<Effect>) {
+        self.phase = Phase::Failed(fatal.clone());
+        effects.push(Effect::Fail(fatal));
+    }
+
+    /// Ends a lease if this worker holds it.
+    fn end_held(&mut self, worker: WorkerId, attempt: Attempt) -> Option<Lease> {
+        self.leases
+            .get(&attempt)
+            .is_some_and(|lease| lease.worker == worker)
+            .then(|| self.end(attempt))
+            .flatten()
+    }
+
+    /// Ends a lease. Its shard is left to the other holder, or open but not yet in the queue.
+    fn end(&mut self, attempt: Attempt) -> Option<Lease> {
+        let lease = self.leases.remove(&attempt)?;
+        self.timers.remove(&(lease.deadline, Timer::Lease(attempt)));
+        if let Some(worker) = self.workers.get_mut(&lease.worker) {
+            worker.leases.remove(&attempt);
+        }
+        let state = &mut self.shards[lease.shard.0].state;
+        match *state {
+            State::Leased(first, Some(second)) => {
+                let other = if attempt == first { second } else { first };
+                *state = State::Leased(other, None);
+                self.alone.insert(other);
+            }
+            State::Leased(_, None) => {
+                self.alone.remove(&attempt);
+                *state = State::Open { avoid: None };
+                self.progress.shards_leased -= 1;
+                self.progress.shards_open += 1;
+            }
+            State::Open { .. } | State::Committed(..) => {}
+        }
+        Some(lease)
+    }
+
+    /// Queues what an ended lease was for, unless somebody else is at it.
+    fn put_back(&mut self, lease: &Lease, avoid: Option<WorkerId>) {
+        let shard = lease.shard;
+        match &mut self.shards[shard.0].state {
+            State::Open { avoid: group } => {
+                *group = avoid;
+                self.open.insert(avoid, shard);
+            }
+            State::Leased(..) => {}
+            State::Committed(by, _) => self.audits.insert(Some(*by), shard),
+        }
+    }
+
+    fn lose_worker(&mut self, worker: WorkerId) {
+        let Some(gone) = self.workers.remove(&worker) else {
+            return;
+        };
+        self.timers.remove(&(gone.deadline, Timer::Worker(worker)));
+        self.progress.workers = self.workers.len();
+        for attempt in gone.leases {
+            self.lose_lease(attempt);
+        }
+    }
+
+    fn lose_lease(&mut self, attempt: Attempt) {
+        if let Some(lease) = self.end(attempt) {
+            self.progress.leases_lost += 1;
+            self.put_back(&lease, None);
+        }
+    }
+
+    fn expire(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        while let Some(&(deadline, timer)) = self.timers.first()
+            && deadline <= now
+        {
+            match timer {
+                Timer::Lease(attempt) => {
+                    let worker = self.leases[&attempt].worker;
+                    effects.push(Effect::Revoke { worker, attempt });
+                    self.lose_lease(attempt);
+                }
+                Timer::Worker(worker) => self.lose_worker(worker),
+            }
+        }
+    }
+
+    /// Finishes the run when nothing is left that anybody alive could do.
+    fn settle(&mut self, effects: &mut Vec<Effect>) {
+        if self.phase != Phase::Running || !self.complete() {
+            return;
+        }
+        self.skip_audits();
+        if self.progress.audits_open == 0 {
+            self.phase = Phase::Finished;
+            effects.push(Effect::Finish);
+        }
+    }
+
+    /// Gives up the audits that would need another worker than those alive.
+    fn skip_audits(&mut self) {
+        let skipped = match self.workers.len() {
+            0 => std::mem::take(&mut self.audits).0.into_values().collect(),
+            1 => {
+                let only = self.workers.first_key_value().map(|(worker, _)| *worker);
+                Vec::from_iter(self.audits.0.remove(&only))
+            }
+            _ => Vec::new(),
+        };
+        let skipped: usize = skipped.iter().map(BTreeSet::len).sum();
+        self.progress.audits_open -= skipped;
+        self.progress.audits_skipped += skipped;
+    }
+}
+
+/// Spreads an index evenly over 64 bits (the finalizer of `SplitMix64`; Steele, Lea and Flood
+/// 2014), so that audits hit a pseudo-random share of shards, the same in every run.
+fn mix(index: u64) -> u64 {
+    let mut z = index.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,514 @@
+//! One test per transition.
+
+use super::*;
+
+const A: WorkerId = WorkerId(1);
+const B: WorkerId = WorkerId(2);
+const GOOD: Digest = Digest([1; 32]);
+const BAD: Digest = Digest([2; 32]);
+
+fn ledger(shards: u64, rules: Rules) -> Ledger {
+    Ledger::new((0..shards).map(|i| i * 10..i * 10 + 10).collect(), rules)
+}
+
+fn rules() -> Rules {
+    Rules {
+        lease_ms: 100,
+        audits_per_mille: 0,
+        failures_max: 3,
+        first_attempt: Attempt(1),
+    }
+}
+
+fn audited() -> Rules {
+    Rules {
+        audits_per_mille: 1000,
+        ..rules()
+    }
+}
+
+/// Asks for a shard that must be there.
+fn take(ledger: &mut Ledger, worker: WorkerId, at: u64) -> Lease {
+    match ledger
+        .apply(Event::Request { worker }, Millis(at))
+        .as_slice()
+    {
+        [.., Effect::Lease(lease)] => lease.clone(),
+        other => panic!("no lease but {other:?}"),
+    }
+}
+
+fn ask(ledger: &mut Ledger, worker: WorkerId, at: u64) -> Vec<Effect> {
+    ledger.apply(Event::Request { worker }, Millis(at))
+}
+
+fn give(ledger: &mut Ledger, lease: &Lease, digest: Digest, at: u64) -> Vec<Effect> {
+    let event = Event::Deliver {
+        worker: lease.worker,
+        attempt: lease.attempt,
+        range: lease.range.clone(),
+        digest,
+    };
+    ledger.apply(event, Millis(at))
+}
+
+fn fail(ledger: &mut Ledger, lease: &Lease, retryable: bool, error: &str) -> Vec<Effect> {
+    let event = Event::Fail {
+        worker: lease.worker,
+        attempt: lease.attempt,
+        retryable,
+        error: error.into(),
+    };
+    ledger.apply(event, Millis(0))
+}
+
+fn commit(range: Range<u64>) -> Effect {
+    Effect::Commit { range }
+}
+
+#[test]
+fn shards_are_leased_in_order_and_committed() {
+    let mut ledger = ledger(2, rules());
+    let first = take(&mut ledger, A, 0);
+    let second = take(&mut ledger, A, 0);
+    assert_eq!((first.range.clone(), second.range.clone()), (0..10, 10..20));
+    assert_eq!(first.deadline, Millis(100));
+    assert!(first.attempt < second.attempt);
+    assert_eq!(ask(&mut ledger, A, 1), [Effect::Wait(Wait::Busy)]);
+    assert_eq!(give(&mut ledger, &second, GOOD, 2), [commit(10..20)]);
+    assert_eq!(ledger.progress().patients_committed, 10);
+    assert_eq!(
+        give(&mut ledger, &first, GOOD, 3),
+        [commit(0..10), Effect::Finish]
+    );
+    assert_eq!(*ledger.phase(), Phase::Finished);
+    assert_eq!(ask(&mut ledger, A, 4), [Effect::Wait(Wait::Finished)]);
+}
+
+#[test]
+fn nothing_to_do_is_finished_at_once() {
+    assert_eq!(*Ledger::new(vec![], rules()).phase(), Phase::Finished);
+}
+
+#[test]
+fn an_unrenewed_lease_goes_to_another_worker() {
+    let mut ledger = ledger(1, rules());
+    let lost = take(&mut ledger, A, 0);
+    assert_eq!(ask(&mut ledger, B, 99), [Effect::Wait(Wait::Busy)]);
+    let again = take(&mut ledger, B, 100);
+    assert_eq!(again.range, lost.range);
+    assert_eq!(again.purpose, Purpose::Compute);
+    assert_eq!(ledger.progress().leases_lost, 1);
+}
+
+#[test]
+fn time_alone_ends_leases_and_forgets_workers() {
+    let mut ledger = ledger(1, rules());
+    let lease = take(&mut ledger, A, 0);
+    assert_eq!(ledger.progress().why_idle(), None);
+    assert_eq!(
+        ledger.apply(Event::Tick, Millis(100)),
+        [Effect::Revoke {
+            worker: A,
+            attempt: lease.attempt
+        }]
+    );
+    assert_eq!(ledger.progress().workers, 0);
+    assert_eq!(ledger.progress().why_idle(), Some("no worker is connected"));
+}
+
+#[test]
+fn renewal_prolongs_the_named_leases_only() {
+    let mut ledger = ledger(2, rules());
+    let kept = take(&mut ledger, A, 0);
+    let forgotten = take(&mut ledger, A, 0);
+    let renewal = Event::Renew {
+        worker: A,
+        attempts: vec![kept.attempt, Attempt(77)],
+    };
+    assert_eq!(
+        ledger.apply(renewal, Millis(60)),
+        [
+            Effect::Renewed {
+                attempt: kept.attempt,
+                deadline: Millis(160)
+            },
+            Effect::Revoke {
+                worker: A,
+                attempt: Attempt(77)
+            }
+        ]
+    );
+    ledger.apply(Event::Tick, Millis(120));
+    assert_eq!(take(&mut ledger, B, 120).range, forgotten.range);
+    assert_eq!(ask(&mut ledger, B, 120), [Effect::Wait(Wait::Busy)]);
+}
+
+#[test]
+fn a_late_renewal_counts_if_nobody_noticed() {
+    let mut ledger = ledger(1, rules());
+    let lease = take(&mut ledger, A, 0);
+    let renewal = Event::Renew {
+        worker: A,
+        attempts: vec![lease.attempt],
+    };
+    let effects = ledger.apply(renewal, Millis(500));
+    assert!(matches!(effects[..], [Effect::Renewed { .. }]));
+}
+
+#[test]
+fn another_worker_cannot_speak_for_a_lease() {
+    let mut ledger = ledger(1, rules());
+    let lease = take(&mut ledger, A, 0);
+    let stolen = Lease {
+        worker: B,
+        ..lease.clone()
+    };
+    fail(&mut ledger, &stolen, false, "liar");
+    let release = Event::Release {
+        worker: B,
+        attempt: lease.attempt,
+    };
+    ledger.apply(release, Millis(1));
+    let progress = ledger.progress();
+    assert_eq!((progress.failures, progress.leases_released), (0, 0));
+    assert_eq!(ask(&mut ledger, B, 2), [Effect::Wait(Wait::Busy)]);
+}
+
+#[test]
+fn a_part_that_comes_late_is_welcome_and_then_a_duplicate() {
+    let mut ledger = ledger(2, rules());
+    let late = take(&mut ledger, A, 0);
+    let again = take(&mut ledger, B, 100);
+    assert_eq!(again.range, late.range);
+    assert_eq!(
+        give(&mut ledger, &late, GOOD, 110),
+        [
+            Effect::Revoke {
+                worker: B,
+                attempt: again.attempt
+            },
+            commit(0..10)
+        ]
+    );
+    let range = 0..10;
+    assert_eq!(
+        give(&mut ledger, &again, GOOD, 120),
+        [Effect::Discard { range }]
+    );
+    assert_eq!(ledger.progress().duplicates, 1);
+    assert_eq!(ledger.progress().shards_committed, 1);
+}
+
+#[test]
+fn a_different_digest_stops_the_run_and_names_both_workers() {
+    let mut ledger = ledger(2, rules());
+    let late = take(&mut ledger, A, 0);
+    let again = take(&mut ledger, B, 100);
+    give(&mut ledger, &again, GOOD, 110);
+    let effects = give(&mut ledger, &late, BAD, 120);
+    let [Effect::Fail(fatal)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    let text = fatal.to_string();
+    assert!(
+        text.contains("worker 1") && text.contains("worker 2"),
+        "{text}"
+    );
+    assert!(text.contains("patients 0..10"), "{text}");
+    assert_eq!(ask(&mut ledger, A, 121), [Effect::Wait(Wait::Failed)]);
+    let range = 10..20;
+    let other = Event::Deliver {
+        worker: A,
+        attempt: Attempt(9),
+        range: range.clone(),
+        digest: GOOD,
+    };
+    assert_eq!(ledger.apply(other, Millis(122)), [Effect::Refuse { range }]);
+}
+
+#[test]
+fn a_range_of_another_plan_is_refused() {
+    let mut ledger = ledger(1, rules());
+    let mut lease = take(&mut ledger, A, 0);
+    lease.range = 0..5;
+    assert_eq!(
+        give(&mut ledger, &lease, GOOD, 1),
+        [Effect::Refuse { range: 0..5 }]
+    );
+    assert_eq!(ledger.progress().shards_leased, 1, "the lease still stands");
+}
+
+#[test]
+fn a_released_shard_goes_to_the_next_who_asks() {
+    let mut ledger = ledger(1, rules());
+    let lease = take(&mut ledger, A, 0);
+    let release = Event::Release {
+        worker: A,
+        attempt: lease.attempt,
+    };
+    assert_eq!(ledger.apply(release, Millis(1)), []);
+    assert_eq!(take(&mut ledger, A, 1).range, lease.range);
+    assert_eq!(ledger.progress().leases_released, 1);
+}
+
+#[test]
+fn the_shards_of_a_worker_that_left_are_open_again() {
+    let mut ledger = ledger(2, rules());
+    take(&mut ledger, A, 0);
+    take(&mut ledger, A, 0);
+    ledger.apply(Event::Leave { worker: A }, Millis(1));
+    let progress = ledger.progress();
+    assert_eq!((progress.shards_open, progress.workers), (2, 0));
+    assert_eq!(take(&mut ledger, B, 1).range, 0..10);
+}
+
+#[test]
+fn a_failed_shard_is_kept_from_the_worker_while_there_is_another() {
+    let mut ledger = ledger(1, rules());
+    ask(&mut ledger, B, 0);
+    ledger.apply(Event::Leave { worker: B }, Millis(0));
+    let lease = take(&mut ledger, A, 0);
+    ask(&mut ledger, B, 0);
+    fail(&mut ledger, &lease, true, "disk full");
+    assert_eq!(ask(&mut ledger, A, 1), [Effect::Wait(Wait::Busy)]);
+    assert_eq!(take(&mut ledger, B, 1).range, lease.range);
+}
+
+#[test]
+fn a_lone_worker_may_try_again() {
+    let mut ledger = ledger(1, rules());
+    let lease = take(&mut ledger, A, 0);
+    fail(&mut ledger, &lease, true, "disk full");
+    assert_eq!(take(&mut ledger, A, 1).range, lease.range);
+}
+
+#[test]
+fn the_same_error_from_two_workers_fails_the_run() {
+    let mut ledger = ledger(2, rules());
+    let one = take(&mut ledger, A, 0);
+    assert_eq!(fail(&mut ledger, &one, false, "patient 7 is odd"), []);
+    let two = take(&mut ledger, B, 0);
+    assert_eq!(two.range, one.range, "failed shards are tried first");
+    assert_eq!(
+        fail(&mut ledger, &two, false, "patient 7 is odd"),
+        [Effect::Fail(Fatal::Deterministic {
+            range: 0..10,
+            workers: (A, B),
+            error: "patient 7 is odd".into()
+        })]
+    );
+}
+
+#[test]
+fn retryable_and_differing_errors_are_tolerated_up_to_the_limit() {
+    let mut ledger = ledger(1, rules());
+    for error in ["disk full", "disk full"] {
+        let lease = take(&mut ledger, A, 0);
+        assert_eq!(fail(&mut ledger, &lease, true, error), []);
+    }
+    let lease = take(&mut ledger, A, 0);
+    assert!(matches!(
+        fail(&mut ledger, &lease, false, "something else")[..],
+        [Effect::Fail(Fatal::TooManyFailures { failures: 3, .. })]
+    ));
+}
+
+/// Two shards done by `A` in 10 ms each, a third with it since 20 ms.
+fn nearly_done() -> (Ledger, Lease) {
+    let mut ledger = ledger(3, rules());
+    for at in [0, 10] {
+        let lease = take(&mut ledger, A, at);
+        give(&mut ledger, &lease, GOOD, at + 10);
+    }
+    let straggler = take(&mut ledger, A, 20);
+    (ledger, straggler)
+}
+
+#[test]
+fn an_idle_worker_repeats_a_straggler_but_not_its_own() {
+    let (mut ledger, straggler) = nearly_done();
+    assert_eq!(ask(&mut ledger, B, 40), [Effect::Wait(Wait::Busy)]);
+    assert_eq!(ask(&mut ledger, A, 41), [Effect::Wait(Wait::Busy)]);
+    let repeat = take(&mut ledger, B, 41);
+    assert_eq!(repeat.purpose, Purpose::Repeat);
+    assert_eq!(repeat.range, straggler.range);
+    assert_eq!(
+        ask(&mut ledger, WorkerId(3), 90),
+        [Effect::Wait(Wait::Busy)],
+        "two are enough"
+    );
+    assert_eq!(
+        give(&mut ledger, &repeat, GOOD, 95),
+        [
+            Effect::Revoke {
+                worker: A,
+                attempt: straggler.attempt
+            },
+            commit(20..30),
+            Effect::Finish
+        ]
+    );
+}
+
+#[test]
+fn a_repeated_shard_stays_with_the_holder_that_is_left() {
+    let (mut ledger, straggler) = nearly_done();
+    let repeat = take(&mut ledger, B, 41);
+    ledger.apply(Event::Leave { worker: A }, Millis(42));
+    let progress = ledger.progress();
+    assert_eq!((progress.shards_open, progress.shards_leased), (0, 1));
+    let renewal = Event::Renew {
+        worker: A,
+        attempts: vec![straggler.attempt],
+    };
+    assert!(matches!(
+        ledger.apply(renewal, Millis(43))[..],
+        [Effect::Revoke { .. }]
+    ));
+    assert_eq!(take(&mut ledger, A, 62).purpose, Purpose::Repeat);
+    give(&mut ledger, &repeat, GOOD, 63);
+    assert_eq!(*ledger.phase(), Phase::Finished);
+}
+
+#[test]
+fn audits_go_to_another_worker_and_compare_digests() {
+    let mut ledger = ledger(1, audited());
+    ask(&mut ledger, B, 0);
+    ledger.apply(Event::Leave { worker: B }, Millis(0));
+    let lease = take(&mut ledger, A, 0);
+    ask(&mut ledger, B, 0);
+    assert_eq!(give(&mut ledger, &lease, GOOD, 1), [commit(0..10)]);
+    assert_eq!(ledger.progress().why_idle(), Some("only audits are left"));
+    assert_eq!(ask(&mut ledger, A, 2), [Effect::Wait(Wait::Busy)]);
+    let audit = take(&mut ledger, B, 2);
+    assert_eq!(audit.purpose, Purpose::Audit);
+    let effects = give(&mut ledger, &audit, GOOD, 3);
+    assert_eq!(effects, [Effect::Discard { range: 0..10 }, Effect::Finish]);
+    assert_eq!(ledger.progress().audits_passed, 1);
+}
+
+#[test]
+fn an_audit_that_differs_stops_the_run() {
+    let mut ledger = ledger(1, audited());
+    let lease = take(&mut ledger, A, 0);
+    ask(&mut ledger, B, 0);
+    give(&mut ledger, &lease, GOOD, 1);
+    let audit = take(&mut ledger, B, 2);
+    assert_eq!(
+        give(&mut ledger, &audit, BAD, 3),
+        [Effect::Fail(Fatal::Conflict {
+            range: 0..10,
+            committed: (A, GOOD),
+            delivered: (B, BAD)
+        })]
+    );
+}
+
+#[test]
+fn audits_of_a_lone_worker_are_skipped_and_counted() {
+    let mut ledger = ledger(2, audited());
+    for _ in 0..2 {
+        let lease = take(&mut ledger, A, 0);
+        give(&mut ledger, &lease, GOOD, 1);
+    }
+    assert_eq!(*ledger.phase(), Phase::Finished);
+    let progress = ledger.progress();
+    assert_eq!((progress.audits_skipped, progress.audits_open), (2, 0));
+}
+
+#[test]
+fn an_audit_waits_for_the_only_other_worker_until_it_leaves() {
+    let mut ledger = ledger(1, audited());
+    let lease = take(&mut ledger, A, 0);
+    ask(&mut ledger, B, 0);
+    give(&mut ledger, &lease, GOOD, 1);
+    let audit = take(&mut ledger, B, 2);
+    let release = Event::Release {
+        worker: B,
+        attempt: audit.attempt,
+    };
+    ledger.apply(release, Millis(3));
+    assert_eq!(*ledger.phase(), Phase::Running);
+    let effects = ledger.apply(Event::Leave { worker: B }, Millis(4));
+    assert_eq!(effects, [Effect::Finish]);
+    assert_eq!(ledger.progress().audits_skipped, 1);
+}
+
+#[test]
+fn a_repeat_by_another_worker_counts_as_the_audit() {
+    let mut ledger = ledger(1, audited());
+    let lost = take(&mut ledger, A, 0);
+    let again = take(&mut ledger, B, 100);
+    ask(&mut ledger, A, 100);
+    give(&mut ledger, &again, GOOD, 101);
+    give(&mut ledger, &lost, GOOD, 102);
+    assert_eq!(ledger.progress().audits_passed, 1);
+    assert_eq!(*ledger.phase(), Phase::Finished);
+}
+
+#[test]
+fn about_the_stated_share_is_audited() {
+    let shares: Vec<usize> = [0, 10, 500, 1000]
+        .into_iter()
+        .map(|audits_per_mille| {
+            let mut ledger = ledger(
+                10_000,
+                Rules {
+                    audits_per_mille,
+                    ..rules()
+                },
+            );
+            for _ in 0..10_000 {
+                let lease = take(&mut ledger, A, 0);
+                give(&mut ledger, &lease, GOOD, 0);
+            }
+            ledger.progress().audits_skipped
+        })
+        .collect();
+    assert_eq!((shares[0], shares[3]), (0, 10_000));
+    assert!((70..130).contains(&shares[1]), "{}", shares[1]);
+    assert!((4_800..5_200).contains(&shares[2]), "{}", shares[2]);
+}
+
+#[test]
+fn a_part_under_the_lease_of_another_shard_leaves_that_lease_alone() {
+    let mut ledger = ledger(2, rules());
+    let first = take(&mut ledger, A, 0);
+    let second = take(&mut ledger, A, 0);
+    let mixed = Lease {
+        attempt: first.attempt,
+        ..second
+    };
+    let effects = give(&mut ledger, &mixed, GOOD, 1);
+    assert!(effects.contains(&commit(10..20)));
+    let renewal = Event::Renew {
+        worker: A,
+        attempts: vec![first.attempt],
+    };
+    let effects = ledger.apply(renewal, Millis(2));
+    assert!(matches!(effects[..], [Effect::Renewed { .. }]));
+}
+
+#[test]
+fn a_worker_cannot_audit_itself() {
+    let mut ledger = ledger(1, audited());
+    let lease = take(&mut ledger, A, 0);
+    ask(&mut ledger, B, 0);
+    give(&mut ledger, &lease, GOOD, 1);
+    give(&mut ledger, &lease, GOOD, 2);
+    let progress = ledger.progress();
+    assert_eq!((progress.audits_passed, progress.audits_open), (0, 1));
+    assert_eq!(*ledger.phase(), Phase::Running);
+}
+
+#[test]
+fn an_audit_that_fails_is_given_up() {
+    let mut ledger = ledger(1, audited());
+    let lease = take(&mut ledger, A, 0);
+    ask(&mut ledger, B, 0);
+    give(&mut ledger, &lease, GOOD, 1);
+    let audit = take(&mut ledger, B, 2);
+    assert_eq!(fail(&mut ledger, &audit, false, "odd"), [Effect::Finish]);
+    assert_eq!(ledger.progress().audits_skipped, 1);
+}

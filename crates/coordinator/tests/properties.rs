@@ -1,0 +1,339 @@
+//! Random workers, in random order, at random times: what must hold whatever happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use proptest::prelude::*;
+use reseed_coordinator::{
+    Attempt, Digest, Effect, Event, Fatal, Lease, Ledger, Millis, Phase, Rules, WorkerId, plan,
+};
+
+const LEASE_MS: u64 = 50;
+
+/// One step of a random history. Numbers pick among what exists, modulo its count.
+#[derive(Debug, Clone)]
+enum Step {
+    Request(u64),
+    /// Delivers any lease ever granted, ended or not.
+    Deliver(usize),
+    /// The same, with a wrong digest.
+    Corrupt(usize),
+    Renew(usize),
+    Release(usize),
+    Fail(usize),
+    Leave(u64),
+    Pass(u64),
+}
+
+fn step(corrupt: bool) -> impl Strategy<Value = Step> {
+    let any = || any::<usize>();
+    prop_oneof![
+        8 => (0u64..4).prop_map(Step::Request),
+        5 => any().prop_map(Step::Deliver),
+        u32::from(corrupt) => any().prop_map(Step::Corrupt),
+        2 => any().prop_map(Step::Renew),
+        1 => any().prop_map(Step::Release),
+        1 => any().prop_map(Step::Fail),
+        1 => (0u64..4).prop_map(Step::Leave),
+        4 => (1u64..40).prop_map(Step::Pass),
+    ]
+}
+
+fn truth(range: &Range<u64>) -> Digest {
+    let mut digest = [0; 32];
+    digest[..8].copy_from_slice(&range.start.to_le_bytes());
+    digest[8..16].copy_from_slice(&range.end.to_le_bytes());
+    Digest(digest)
+}
+
+/// A driver that carries out effects and checks them.
+struct World {
+    ledger: Ledger,
+    plan: Vec<Range<u64>>,
+    now: u64,
+    granted: Vec<Lease>,
+    store: BTreeMap<u64, Digest>,
+    /// Digests delivered for each shard while the run had not failed.
+    delivered: BTreeMap<u64, BTreeSet<[u8; 32]>>,
+    failures: u64,
+    log: Vec<Effect>,
+}
+
+impl World {
+    fn new(patients: u64, shard_patients: u64, audits_per_mille: u64) -> Self {
+        let plan = plan(&(0..patients), &[], shard_patients).expect("a small plan");
+        let rules = Rules {
+            lease_ms: LEASE_MS,
+            audits_per_mille,
+            failures_max: usize::MAX,
+            first_attempt: Attempt(100),
+        };
+        Self {
+            ledger: Ledger::new(plan.clone(), rules),
+            plan,
+            now: 0,
+            granted: Vec::new(),
+            store: BTreeMap::new(),
+            delivered: BTreeMap::new(),
+            failures: 0,
+            log: Vec::new(),
+        }
+    }
+
+    fn apply(&mut self, event: Event) {
+        let failed_before = matches!(self.ledger.phase(), Phase::Failed(_));
+        let delivered = match &event {
+            Event::Deliver { range, digest, .. } => Some((range.clone(), *digest)),
+            _ => None,
+        };
+        if let (false, Some((range, digest))) = (failed_before, &delivered) {
+            let all = self.delivered.entry(range.start).or_default();
+            all.insert(digest.0);
+        }
+        let effects = self.ledger.apply(event, Millis(self.now));
+        for effect in &effects {
+            match effect {
+                Effect::Lease(lease) => {
+                    assert!(self.plan.contains(&lease.range));
+                    assert!(
+                        self.granted.iter().all(|old| old.attempt < lease.attempt),
+                        "attempt numbers only grow"
+                    );
+                    self.granted.push(lease.clone());
+                }
+                Effect::Commit { range } => {
+                    assert!(!failed_before, "a failed run commits nothing");
+                    let (delivered, digest) = delivered.clone().expect("something was delivered");
+                    assert_eq!(*range, delivered);
+                    let before = self.store.insert(range.start, digest);
+                    assert_eq!(before, None, "a shard is committed once");
+                }
+                Effect::Discard { range } => {
+                    let (_, digest) = delivered.clone().expect("something was delivered");
+                    assert_eq!(self.store[&range.start], digest);
+                }
+                _ => {}
+            }
+        }
+        self.log.extend(effects);
+        self.check();
+    }
+
+    fn check(&self) {
+        let progress = self.ledger.progress();
+        assert_eq!(
+            progress.shards_open + progress.shards_leased + progress.shards_committed,
+            self.plan.len()
+        );
+        assert_eq!(progress.shards_committed, self.store.len());
+        let committed: u64 = self
+            .plan
+            .iter()
+            .filter(|range| self.store.contains_key(&range.start))
+            .map(|range| range.end - range.start)
+            .sum();
+        assert_eq!(progress.patients_committed, committed);
+        let conflict = self.delivered.values().any(|digests| digests.len() > 1);
+        assert_eq!(
+            conflict,
+            matches!(self.ledger.phase(), Phase::Failed(_)),
+            "two digests for one shard fail the run at once, and nothing else does here"
+        );
+        if *self.ledger.phase() == Phase::Finished {
+            assert_eq!(progress.shards_committed, self.plan.len());
+            assert_eq!(progress.audits_open, 0);
+        }
+    }
+
+    fn pick(&self, at: usize) -> Option<Lease> {
+        (!self.granted.is_empty()).then(|| self.granted[at % self.granted.len()].clone())
+    }
+
+    fn deliver(&mut self, lease: &Lease, digest: Digest) {
+        self.apply(Event::Deliver {
+            worker: lease.worker,
+            attempt: lease.attempt,
+            range: lease.range.clone(),
+            digest,
+        });
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Request(worker) => self.apply(Event::Request {
+                worker: WorkerId(worker),
+            }),
+            Step::Leave(worker) => self.apply(Event::Leave {
+                worker: WorkerId(worker),
+            }),
+            Step::Pass(ms) => {
+                self.now += ms;
+                self.apply(Event::Tick);
+            }
+            Step::Deliver(at)
+            | Step::Corrupt(at)
+            | Step::Renew(at)
+            | Step::Release(at)
+            | Step::Fail(at) => {
+                if let Some(lease) = self.pick(at) {
+                    self.step_with(step, &lease);
+                }
+            }
+        }
+    }
+
+    fn step_with(&mut self, step: &Step, lease: &Lease) {
+        let (worker, attempt) = (lease.worker, lease.attempt);
+        match step {
+            Step::Deliver(_) => self.deliver(lease, truth(&lease.range)),
+            Step::Corrupt(_) => self.deliver(lease, Digest([u8::MAX; 32])),
+            Step::Renew(_) => self.apply(Event::Renew {
+                worker,
+                attempts: vec![attempt],
+            }),
+            Step::Release(_) => self.apply(Event::Release { worker, attempt }),
+            _ => {
+                self.failures += 1;
+                self.apply(Event::Fail {
+                    worker,
+                    attempt,
+                    retryable: self.failures.is_multiple_of(2),
+                    error: format!("failure {}", self.failures),
+                });
+            }
+        }
+    }
+
+    /// Two workers that answer every lease, until nothing is left.
+    fn calm(&mut self) {
+        let limit = 10 * self.plan.len() + 100;
+        for round in 0..limit {
+            if *self.ledger.phase() != Phase::Running {
+                return;
+            }
+            self.now += 10;
+            for worker in [WorkerId(10), WorkerId(11)] {
+                let known = self.granted.len();
+                self.apply(Event::Request { worker });
+                if let Some(lease) = self.granted.get(known).cloned() {
+                    self.deliver(&lease, truth(&lease.range));
+                }
+            }
+            assert!(round + 1 < limit, "no end: {:?}", self.ledger.progress());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// No shard is lost or committed twice, and honest workers finish every run.
+    #[test]
+    fn every_shard_is_committed_exactly_once(
+        patients in 1u64..120,
+        shard_patients in 1u64..20,
+        audits in prop_oneof![Just(0u64), Just(300), Just(1000)],
+        steps in prop::collection::vec(step(false), 0..200),
+    ) {
+        let mut world = World::new(patients, shard_patients, audits);
+        for step in &steps {
+            world.step(step);
+        }
+        world.calm();
+        prop_assert_eq!(world.ledger.phase(), &Phase::Finished);
+        prop_assert_eq!(world.store.len(), world.plan.len());
+        for range in &world.plan {
+            prop_assert_eq!(world.store[&range.start], truth(range));
+        }
+        let finishes = world.log.iter().filter(|e| **e == Effect::Finish).count();
+        prop_assert_eq!(finishes, 1);
+        let progress = world.ledger.progress();
+        prop_assert!(progress.workers <= 6);
+        if audits == 1000 {
+            prop_assert_eq!(
+                progress.audits_passed + progress.audits_skipped,
+                world.plan.len()
+            );
+        }
+    }
+
+    /// A wrong part stops the run as soon as it meets a right one, and nothing is overwritten.
+    #[test]
+    fn conflicting_work_is_never_committed(
+        patients in 1u64..60,
+        steps in prop::collection::vec(step(true), 0..200),
+    ) {
+        let mut world = World::new(patients, 7, 1000);
+        for step in &steps {
+            world.step(step);
+        }
+        world.calm();
+        match world.ledger.phase() {
+            Phase::Failed(Fatal::Conflict { range, committed, delivered }) => {
+                prop_assert_eq!(world.store[&range.start], committed.1);
+                prop_assert_ne!(committed.1, delivered.1);
+            }
+            phase => prop_assert_eq!(phase, &Phase::Finished),
+        }
+    }
+
+    /// The same history gives the same effects.
+    #[test]
+    fn the_ledger_is_deterministic(
+        steps in prop::collection::vec(step(true), 0..200),
+    ) {
+        let [first, second] = [0, 1].map(|_| {
+            let mut world = World::new(90, 7, 300);
+            for step in &steps {
+                world.step(step);
+            }
+            world.log
+        });
+        prop_assert_eq!(first, second);
+    }
+
+    /// Delivering again changes nothing.
+    #[test]
+    fn delivery_is_idempotent(
+        steps in prop::collection::vec(step(false), 0..100),
+    ) {
+        let mut world = World::new(90, 7, 0);
+        for step in &steps {
+            world.step(step);
+        }
+        world.calm();
+        let store = world.store.clone();
+        for lease in world.granted.clone() {
+            world.deliver(&lease, truth(&lease.range));
+        }
+        prop_assert_eq!(world.store, store);
+        prop_assert_eq!(world.ledger.phase(), &Phase::Finished);
+    }
+
+    /// A plan covers the target exactly, around what is committed.
+    #[test]
+    fn a_plan_fills_the_gaps_exactly(
+        patients in 0u64..300,
+        shard_patients in 1u64..50,
+        cuts in prop::collection::btree_set(0u64..300, 0..12),
+        keep in prop::collection::vec(any::<bool>(), 13),
+    ) {
+        let edges: BTreeSet<u64> = cuts
+            .into_iter()
+            .filter(|cut| *cut < patients)
+            .chain([0, patients])
+            .collect();
+        let edges = Vec::from_iter(edges);
+        let committed: Vec<Range<u64>> = edges
+            .windows(2)
+            .zip(&keep)
+            .filter(|(_, keep)| **keep)
+            .map(|(pair, _)| pair[0]..pair[1])
+            .collect();
+        let plan = plan(&(0..patients), &committed, shard_patients).expect("no overlap");
+        prop_assert!(plan.iter().all(|shard| shard.end - shard.start <= shard_patients));
+        let mut all: Vec<u64> = plan.into_iter().chain(committed).flatten().collect();
+        all.sort_unstable();
+        prop_assert_eq!(all, (0..patients).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,295 @@
+//! Linear kinetics of dosed drugs by superposition of doses, and their effect (section 6).
+//!
+//! Every route into one or two compartments makes the concentration after a dose a sum of
+//! exponentials, and equal doses at equal intervals make it a geometric series. So a
+//! concentration costs a few exponentials however many doses came before.
+
+use crate::math;
+use crate::scenario::{Amount, DoseBlock, Dosed, Effect, GENES, Route, Varying};
+
+/// Standard normals behind one patient's kinetics of one drug.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Variation {
+    /// Clearance.
+    pub clearance: f64,
+    /// Central volume.
+    pub central: f64,
+    /// Peripheral volume.
+    pub peripheral: f64,
+    /// Exchange between compartments.
+    pub exchange: f64,
+    /// Absorption rate.
+    pub absorption: f64,
+}
+
+impl Varying {
+    /// Log-normal value at a standard normal: median·exp(z·√ln(1 + CV²)).
+    pub fn at(self, z: f64) -> f64 {
+        if self.cv == 0.0 {
+            return self.median;
+        }
+        self.median * math::exp(z * math::ln_1p(self.cv * self.cv).sqrt())
+    }
+}
+
+/// One term a·e^(−λt) of the concentration after a dose.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Term {
+    /// mg/L per mg.
+    coefficient: f64,
+    rate_per_day: f64,
+}
+
+/// A drug's course in one patient.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kinetics {
+    terms: Vec<Term>,
+    infusion_days: f64,
+    /// Blocks with their dose in mg.
+    blocks: Vec<(DoseBlock, f64)>,
+    effects: [Option<Effect>; GENES],
+    tissue_fraction: f64,
+    until_day: f64,
+}
+
+/// Below this share of the half-effect concentration a drug is gone.
+const NEGLIGIBLE: f64 = 1e-12;
+
+impl Kinetics {
+    /// Kinetics of a drug in a patient of this weight.
+    pub fn new(drug: &Dosed, variation: &Variation, weight_kg: f64) -> Self {
+        let terms = terms(drug, variation);
+        let blocks: Vec<_> = drug
+            .schedule
+            .iter()
+            .map(|block| {
+                let dose_mg = match block.amount {
+                    Amount::Milligrams(mg) => mg,
+                    Amount::MilligramsPerKilogram(mg_per_kg) => mg_per_kg * weight_kg,
+                };
+                (*block, dose_mg)
+            })
+            .collect();
+        let infusion_days = match drug.route {
+            Route::Infusion { days } => days,
+            Route::Bolus | Route::Absorption { .. } => 0.0,
+        };
+        let mut kinetics = Self {
+            terms,
+            infusion_days,
+            blocks,
+            effects: drug.effects,
+            tissue_fraction: drug.tissue_fraction,
+            until_day: 0.0,
+        };
+        kinetics.until_day = kinetics.wash_out_day();
+        kinetics
+    }
+
+    /// Plasma concentration, mg/L, on a day from resection.
+    pub fn concentration_mg_per_l(&self, day: f64) -> f64 {
+        let mut total = 0.0;
+        for (block, dose_mg) in &self.blocks {
+            let Some((given, elapsed)) = doses_given(block, day) else {
+                continue;
+            };
+            let mut response = 0.0;
+            for term in &self.terms {
+                response += term.coefficient * self.superpose(block, *term, given, elapsed);
+            }
+            total += dose_mg * response;
+        }
+        total.max(0.0)
+    }
+
+    /// Inhibition of every gene on a day from resection.
+    pub fn inhibition(&self, day: f64) -> [f64; GENES] {
+        if day >= self.until_day {
+            return [0.0; GENES];
+        }
+        let acting = self.concentration_mg_per_l(day) * self.tissue_fraction;
+        self.effects
+            .map(|effect| effect.map_or(0.0, |effect| effect.inhibition(acting)))
+    }
+
+    /// Day from which the drug is gone: its concentration is below 10⁻¹² of every half-effect.
+    pub fn until_day(&self) -> f64 {
+        self.until_day
+    }
+
+    /// Fastest rate in the concentration, per day: how finely an integral must look.
+    pub(crate) fn fastest_per_day(&self) -> f64 {
+        self.terms
+            .iter()
+            .fold(0.0, |fastest, term| term.rate_per_day.max(fastest))
+    }
+
+    /// Days on which the concentration has a kink, in no order: dose starts and infusion ends.
+    pub(crate) fn kinks(&self) -> impl Iterator<Item = f64> {
+        let infusion_days = self.infusion_days;
+        self.blocks.iter().flat_map(move |(block, _)| {
+            (0..block.doses).flat_map(move |dose| {
+                let day = block.first_day + f64::from(dose) * block.interval_days;
+                let end = (infusion_days > 0.0).then_some(day + infusion_days);
+                std::iter::once(day).chain(end)
+            })
+        })
+    }
+
+    /// Sum of the term's exponential over the doses given, the last `elapsed` days ago.
+    fn superpose(&self, block: &DoseBlock, term: Term, given: u32, elapsed: f64) -> f64 {
+        let rate = term.rate_per_day;
+        let length = self.infusion_days;
+        if length == 0.0 {
+            return math::exp(-rate * elapsed) * geometric(rate * block.interval_days, given);
+        }
+        // A finished infusion decays from its end; a running one is still filling.
+        let whole = -math::exp_m1(-rate * length) / (rate * length);
+        if elapsed >= length {
+            return whole
+                * math::exp(-rate * (elapsed - length))
+                * geometric(rate * block.interval_days, given);
+        }
+        let running = -math::exp_m1(-rate * elapsed) / (rate * length);
+        let since_last_end = elapsed + block.interval_days - length;
+        running
+            + whole
+                * math::exp(-rate * since_last_end)
+                * geometric(rate * block.interval_days, given - 1)
+    }
+
+    fn wash_out_day(&self) -> f64 {
+        let last_day = self.blocks.iter().fold(f64::NEG_INFINITY, |last, (b, _)| {
+            last.max(b.first_day + f64::from(b.doses - 1) * b.interval_days + self.infusion_days)
+        });
+        let total_mg: f64 = self
+            .blocks
+            .iter()
+            .map(|(b, mg)| mg * f64::from(b.doses))
+            .sum();
+        let peak: f64 = self.terms.iter().map(|t| t.coefficient.abs()).sum::<f64>() * total_mg;
+        let slowest = self
+            .terms
+            .iter()
+            .fold(f64::INFINITY, |slowest, t| slowest.min(t.rate_per_day));
+        let smallest_effect = self
+            .effects
+            .iter()
+            .flatten()
+            .fold(f64::INFINITY, |least, e| least.min(e.ic50_mg_per_l));
+        let folds = peak * self.tissue_fraction / (NEGLIGIBLE * smallest_effect);
+        if folds > 1.0 {
+            last_day + math::ln(folds) / slowest
+        } else {
+            last_day
+        }
+    }
+}
+
+impl Effect {
+    /// Inhibition at an acting concentration, mg/L.
+    fn inhibition(self, acting_mg_per_l: f64) -> f64 {
+        if acting_mg_per_l <= 0.0 {
+            return 0.0;
+        }
+        let ratio = self.ic50_mg_per_l / acting_mg_per_l;
+        let ratio = if self.hill == 1.0 {
+            ratio
+        } else {
+            math::pow(ratio, self.hill)
+        };
+        self.imax / (1.0 + ratio)
+    }
+}
+
+/// Number of a block's doses begun by a day, and days since the last of them.
+fn doses_given(block: &DoseBlock, day: f64) -> Option<(u32, f64)> {
+    let since_first = day - block.first_day;
+    if since_first < 0.0 {
+        return None;
+    }
+    let intervals = (since_first / block.interval_days).floor();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between zero and the number of doses"
+    )]
+    let before_last = intervals.min(f64::from(block.doses - 1)) as u32;
+    // Rounding in the quotient may put the last dose a hair after the day.
+    let elapsed = (since_first - f64::from(before_last) * block.interval_days).max(0.0);
+    Some((before_last + 1, elapsed))
+}
+
+/// 1 + q + … + q^(n−1) with q = e^(−x).
+fn geometric(x: f64, n: u32) -> f64 {
+    if n <= 1 {
+        return f64::from(n);
+    }
+    math::exp_m1(-x * f64::from(n)) / math::exp_m1(-x)
+}
+
+/// Two rates closer than this, relatively, are moved apart by twice as much: the formulae divide
+/// by their difference, and the shift changes a concentration by less than 10⁻⁷.
+const RATES_APART: f64 = 1e-8;
+
+/// Terms of the concentration in the central compartment after 1 mg.
+fn terms(drug: &Dosed, variation: &Variation) -> Vec<Term> {
+    let clearance = drug.clearance_l_per_day.at(variation.clearance);
+    let central = drug.central_l.at(variation.central);
+    let elimination = clearance / central;
+    let disposition = match &drug.peripheral {
+        None => vec![Term {
+            coefficient: 1.0 / central,
+            rate_per_day: elimination,
+        }],
+        Some(peripheral) => {
+            let volume = peripheral.volume_l.at(variation.peripheral);
+            let exchange = peripheral.exchange_l_per_day.at(variation.exchange);
+            let (out, back) = (exchange / central, exchange / volume);
+            let sum = elimination + out + back;
+            let gap = (sum * sum - 4.0 * elimination * back).max(0.0).sqrt();
+            let gap = gap.max(RATES_APART * sum);
+            let fast = 0.5 * (sum + gap);
+            let slow = elimination * back / fast;
+            vec![
+                Term {
+                    coefficient: (fast - back) / (fast - slow) / central,
+                    rate_per_day: fast,
+                },
+                Term {
+                    coefficient: (back - slow) / (fast - slow) / central,
+                    rate_per_day: slow,
+                },
+            ]
+        }
+    };
+    let Route::Absorption {
+        rate_per_day,
+        bioavailability,
+    } = drug.route
+    else {
+        return disposition;
+    };
+    let mut absorption = rate_per_day.at(variation.absorption);
+    for term in &disposition {
+        if (absorption / term.rate_per_day - 1.0).abs() < RATES_APART {
+            absorption = term.rate_per_day * (1.0 + 2.0 * RATES_APART);
+        }
+    }
+    let mut depot = Term {
+        coefficient: 0.0,
+        rate_per_day: absorption,
+    };
+    let mut terms = Vec::with_capacity(3);
+    for term in disposition {
+        let coefficient =
+            bioavailability * term.coefficient * absorption / (absorption - term.rate_per_day);
+        depot.coefficient -= coefficient;
+        terms.push(Term {
+            coefficient,
+            ..term
+        });
+    }
+    terms.push(depot);
+    terms
+}

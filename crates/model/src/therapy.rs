@@ -1,0 +1,472 @@
+//! What every arm inhibits, and when (sections 5 and 6).
+
+use crate::pharmacokinetics::{Kinetics, Variation};
+use crate::random::{Key, Stream};
+use crate::scenario::{Action, GENES, Gene, Homing, Interaction, Ligand, Scenario};
+
+/// Standard normals behind the kinetics of one patient.
+const VARIATION: Key = Key::named("pharmacokinetics");
+/// Body weight.
+const WEIGHT: Key = Key::named("weight");
+
+/// Largest number of arms that live through one pass: a bit each.
+pub(crate) const ARMS_A_PASS: usize = 64;
+
+/// Iterates over the positions of set bits.
+pub(crate) fn bits(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        (set != 0).then(|| {
+            let position = set.trailing_zeros() as usize;
+            set &= set - 1;
+            position
+        })
+    })
+}
+
+/// The arms of a pass, compiled.
+#[derive(Debug, Clone)]
+pub(crate) struct Therapies {
+    arms: Vec<ArmPlan>,
+    /// All arms.
+    pub(crate) all: u64,
+    /// Arms with radiotherapy of the bed.
+    pub(crate) irradiated: u64,
+    /// Arms grouped by the drugs that inhibit CXCL1; arms without any are in no group.
+    pub(crate) cxcl1_groups: Vec<Cxcl1Group>,
+    /// First and last day on which any drug of the pass can act.
+    from_day: f64,
+    until_day: f64,
+}
+
+#[derive(Debug, Clone)]
+struct ArmPlan {
+    drugs: Vec<usize>,
+}
+
+/// Arms that inhibit CXCL1 by the same drugs.
+#[derive(Debug, Clone)]
+pub(crate) struct Cxcl1Group {
+    pub(crate) arms: u64,
+    drugs: Vec<usize>,
+}
+
+impl Therapies {
+    /// Compiles the arms at these positions of a scenario.
+    pub(crate) fn new(scenario: &Scenario, arms: std::ops::Range<usize>) -> Self {
+        assert!(arms.len() <= ARMS_A_PASS, "an arm needs a bit of its own");
+        let chosen = &scenario.arms[arms];
+        let mut irradiated = 0;
+        let mut cxcl1_groups: Vec<Cxcl1Group> = Vec::new();
+        let (mut from_day, mut until_day) = (f64::INFINITY, f64::NEG_INFINITY);
+        for (position, arm) in chosen.iter().enumerate() {
+            let bit = 1 << position;
+            if arm.radiotherapy {
+                irradiated |= bit;
+            }
+            for &drug in &arm.drugs {
+                let (from, until) = days_of_action(&scenario.drugs[drug].action);
+                from_day = from_day.min(from);
+                until_day = until_day.max(until);
+            }
+            let mut drugs: Vec<usize> = arm
+                .drugs
+                .iter()
+                .copied()
+                .filter(|&drug| inhibits_cxcl1(&scenario.drugs[drug].action))
+                .collect();
+            drugs.sort_unstable();
+            if drugs.is_empty() {
+                continue;
+            }
+            match cxcl1_groups.iter_mut().find(|group| group.drugs == drugs) {
+                Some(group) => group.arms |= bit,
+                None => cxcl1_groups.push(Cxcl1Group { arms: bit, drugs }),
+            }
+        }
+        Self {
+            arms: chosen
+                .iter()
+                .map(|arm| ArmPlan {
+                    drugs: arm.drugs.clone(),
+                })
+                .collect(),
+            all: if chosen.len() == ARMS_A_PASS {
+                u64::MAX
+            } else {
+                (1 << chosen.len()) - 1
+            },
+            irradiated,
+            cxcl1_groups,
+            from_day,
+            until_day,
+        }
+    }
+
+    /// Number of arms.
+    pub(crate) fn len(&self) -> usize {
+        self.arms.len()
+    }
+
+    /// Whether any drug of the pass may act on a day from resection.
+    pub(crate) fn may_act(&self, day: f64) -> bool {
+        day >= self.from_day && day < self.until_day
+    }
+}
+
+fn days_of_action(action: &Action) -> (f64, f64) {
+    match action {
+        Action::Direct(direct) => (direct.from_day, direct.until_day),
+        Action::Dosed(dosed) => (
+            dosed
+                .schedule
+                .iter()
+                .fold(f64::INFINITY, |first, block| first.min(block.first_day)),
+            f64::INFINITY,
+        ),
+    }
+}
+
+fn inhibits_cxcl1(action: &Action) -> bool {
+    let gene = Gene::Cxcl1.index();
+    match action {
+        Action::Direct(direct) => direct.inhibition[gene] > 0.0,
+        Action::Dosed(dosed) => dosed.effects[gene].is_some(),
+    }
+}
+
+/// One patient's drugs, worked out when first needed.
+#[derive(Debug, Clone)]
+pub(crate) struct Courses {
+    kinetics: Vec<Option<Kinetics>>,
+    profiles: Vec<Option<Profile>>,
+    weight_kg: Option<f64>,
+}
+
+impl Courses {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        Self {
+            kinetics: vec![None; scenario.drugs.len()],
+            profiles: Vec::new(),
+            weight_kg: None,
+        }
+    }
+
+    /// Forgets the last patient.
+    pub(crate) fn clear(&mut self) {
+        if self.weight_kg.take().is_some() {
+            self.kinetics.fill(None);
+        }
+        self.profiles.clear();
+    }
+
+    /// Inhibition of every gene by a drug on a day from resection.
+    fn inhibition(
+        &mut self,
+        scenario: &Scenario,
+        stream: &mut Stream,
+        drug: usize,
+        day: f64,
+    ) -> [f64; GENES] {
+        match &scenario.drugs[drug].action {
+            Action::Direct(direct) => {
+                if day >= direct.from_day && day < direct.until_day {
+                    direct.inhibition
+                } else {
+                    [0.0; GENES]
+                }
+            }
+            Action::Dosed(_) => self.kinetics(scenario, stream, drug).inhibition(day),
+        }
+    }
+
+    /// A dosed drug's kinetics. The stream is left elsewhere.
+    fn kinetics(&mut self, scenario: &Scenario, stream: &mut Stream, drug: usize) -> &Kinetics {
+        let weight_kg = *self.weight_kg.get_or_insert_with(|| {
+            stream.open(WEIGHT);
+            let population = &scenario.population;
+            crate::scenario::Varying {
+                median: population.weight_median_kg,
+                cv: population.weight_cv,
+            }
+            .at(stream.normal())
+        });
+        self.kinetics[drug].get_or_insert_with(|| {
+            let Action::Dosed(dosed) = &scenario.drugs[drug].action else {
+                unreachable!("only dosed drugs have kinetics");
+            };
+            stream.open(VARIATION.child(name_hash(&scenario.drugs[drug].name)));
+            let variation = Variation {
+                clearance: stream.normal(),
+                central: stream.normal(),
+                peripheral: stream.normal(),
+                exchange: stream.normal(),
+                absorption: stream.normal(),
+            };
+            Kinetics::new(dosed, &variation, weight_kg)
+        })
+    }
+
+    /// What is left of every gene's product in every arm on a day: Π(1 − E) over the arm's
+    /// drugs. The stream is left elsewhere.
+    pub(crate) fn remaining(
+        &mut self,
+        scenario: &Scenario,
+        stream: &mut Stream,
+        therapies: &Therapies,
+        arms: u64,
+        day: f64,
+        remaining: &mut [[f64; GENES]; ARMS_A_PASS],
+    ) {
+        let mut worked_out: Vec<(usize, [f64; GENES])> = Vec::new();
+        for arm in bits(arms) {
+            remaining[arm] = [1.0; GENES];
+            for &drug in &therapies.arms[arm].drugs {
+                let known = worked_out.iter().find(|(d, _)| *d == drug);
+                let inhibition = if let Some((_, inhibition)) = known {
+                    *inhibition
+                } else {
+                    let inhibition = self.inhibition(scenario, stream, drug, day);
+                    worked_out.push((drug, inhibition));
+                    inhibition
+                };
+                for (left, inhibited) in remaining[arm].iter_mut().zip(inhibition) {
+                    *left *= 1.0 - inhibited;
+                }
+            }
+        }
+    }
+
+    /// ∫ E_CXCL1 over days from resection in a group of arms, from long ago to `day`.
+    pub(crate) fn cxcl1_integral(
+        &mut self,
+        scenario: &Scenario,
+        stream: &mut Stream,
+        therapies: &Therapies,
+        group: usize,
+        day: f64,
+    ) -> f64 {
+        if self.profiles.len() <= group {
+            self.profiles.resize(therapies.cxcl1_groups.len(), None);
+        }
+        if self.profiles[group].is_none() {
+            let drugs = &therapies.cxcl1_groups[group].drugs;
+            self.profiles[group] = Some(self.profile(scenario, stream, drugs));
+        }
+        let profile = self.profiles[group].as_ref().expect("just made");
+        profile.until(day, |day| {
+            self.cxcl1(scenario, &therapies.cxcl1_groups[group].drugs, day)
+        })
+    }
+
+    /// E_CXCL1 on a day by drugs whose kinetics are known.
+    fn cxcl1(&self, scenario: &Scenario, drugs: &[usize], day: f64) -> f64 {
+        let gene = Gene::Cxcl1.index();
+        let mut left = 1.0;
+        for &drug in drugs {
+            left *= 1.0
+                - match &scenario.drugs[drug].action {
+                    Action::Direct(direct) => {
+                        if day >= direct.from_day && day < direct.until_day {
+                            direct.inhibition[gene]
+                        } else {
+                            0.0
+                        }
+                    }
+                    Action::Dosed(_) => self.kinetics[drug]
+                        .as_ref()
+                        .expect("worked out with the profile")
+                        .inhibition(day)[gene],
+                };
+        }
+        1.0 - left
+    }
+
+    fn profile(&mut self, scenario: &Scenario, stream: &mut Stream, drugs: &[usize]) -> Profile {
+        let mut breaks = Vec::new();
+        let mut fastest_per_day = 0.0_f64;
+        for &drug in drugs {
+            match &scenario.drugs[drug].action {
+                Action::Direct(direct) => {
+                    breaks.push(direct.from_day);
+                    breaks.push(direct.until_day.min(END_OF_TIME_DAY));
+                }
+                Action::Dosed(_) => {
+                    let kinetics = self.kinetics(scenario, stream, drug);
+                    breaks.extend(kinetics.kinks());
+                    breaks.push(kinetics.until_day());
+                    fastest_per_day = fastest_per_day.max(kinetics.fastest_per_day());
+                }
+            }
+        }
+        breaks.sort_unstable_by(f64::total_cmp);
+        breaks.dedup();
+        Profile::new(breaks, fastest_per_day, |day| {
+            self.cxcl1(scenario, drugs, day)
+        })
+    }
+}
+
+/// No trial follows anyone for ten thousand years; an unending window ends here.
+const END_OF_TIME_DAY: f64 = 3_652_500.0;
+
+fn name_hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// The running integral of an inhibition, known at breaks between which it is smooth.
+#[derive(Debug, Clone)]
+struct Profile {
+    breaks: Vec<f64>,
+    cumulative: Vec<f64>,
+    fastest_per_day: f64,
+}
+
+/// Two successive intervals whose mean inhibitions differ by less are taken as steady, and what
+/// follows of the same length is not worked out again.
+const STEADY: f64 = 1e-10;
+
+impl Profile {
+    fn new(breaks: Vec<f64>, fastest_per_day: f64, value: impl Fn(f64) -> f64) -> Self {
+        let mut cumulative = Vec::with_capacity(breaks.len());
+        let mut total = 0.0;
+        cumulative.push(total);
+        let (mut last_length, mut last_integral, mut before) = (0.0, 0.0, f64::NAN);
+        let intervals = breaks.len().saturating_sub(1);
+        for (at, pair) in breaks.windows(2).enumerate() {
+            let length = pair[1] - pair[0];
+            let same = (length - last_length).abs() < 1e-9 * length;
+            let steady = same && (last_integral - before).abs() < STEADY * length;
+            // The last interval is the wash-out and is never like its predecessors.
+            let integral = if steady && at + 1 < intervals {
+                last_integral
+            } else {
+                integral(pair[0], pair[1], fastest_per_day, &value)
+            };
+            before = if same { last_integral } else { f64::NAN };
+            last_length = length;
+            last_integral = integral;
+            total += integral;
+            cumulative.push(total);
+        }
+        Self {
+            breaks,
+            cumulative,
+            fastest_per_day,
+        }
+    }
+
+    fn until(&self, day: f64, value: impl Fn(f64) -> f64) -> f64 {
+        let after = self.breaks.partition_point(|b| *b <= day);
+        if after == 0 {
+            return 0.0;
+        }
+        if after == self.breaks.len() {
+            return self.cumulative[after - 1];
+        }
+        self.cumulative[after - 1]
+            + integral(self.breaks[after - 1], day, self.fastest_per_day, &value)
+    }
+}
+
+/// Integral of a function that relaxes at rates up to the fastest after the start: panels grow
+/// geometrically from a fraction of the fastest time, five Gauss–Legendre points each.
+fn integral(from: f64, to: f64, fastest_per_day: f64, value: &impl Fn(f64) -> f64) -> f64 {
+    let mut total = 0.0;
+    let mut start = from;
+    let mut length = if fastest_per_day > 0.0 {
+        0.5 / fastest_per_day
+    } else {
+        to - from
+    };
+    while start < to {
+        let end = if start + 1.5 * length >= to {
+            to
+        } else {
+            start + length
+        };
+        total += gauss_legendre(start, end, value);
+        start = end;
+        length *= 2.0;
+    }
+    total
+}
+
+fn gauss_legendre(from: f64, to: f64, value: &impl Fn(f64) -> f64) -> f64 {
+    const NODES: [(f64, f64); 3] = [
+        (0.0, 0.568_888_888_888_888_9),
+        (0.538_469_310_105_683_1, 0.478_628_670_499_366_47),
+        (0.906_179_845_938_664, 0.236_926_885_056_189_08),
+    ];
+    let (middle, half) = (0.5 * (from + to), 0.5 * (to - from));
+    let mut sum = NODES[0].1 * value(middle);
+    for (node, weight) in &NODES[1..] {
+        sum += weight * (value(middle - half * node) + value(middle + half * node));
+    }
+    half * sum
+}
+
+/// Free ligand of a patient, ng/mL, and attraction (section 5).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Milieu {
+    /// IL-6 expression e6.
+    pub(crate) il6: f64,
+    /// IL-8 expression e8.
+    pub(crate) il8: f64,
+}
+
+/// Ligand concentrations.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ligands {
+    il6: f64,
+    il8: f64,
+}
+
+impl Milieu {
+    /// In the tumour, before resection.
+    pub(crate) fn tumour(self, homing: &Homing) -> Ligands {
+        Ligands {
+            il6: homing.il6.tumour_ng_per_ml * self.il6,
+            il8: homing.il8.tumour_ng_per_ml * self.il8,
+        }
+    }
+
+    /// In the bed, days after resection.
+    pub(crate) fn bed(self, homing: &Homing, day: f64) -> Ligands {
+        let fast = crate::math::exp(-day / homing.wound_fast_days);
+        let slow = crate::math::exp(-day / homing.wound_slow_days);
+        let level = |ligand: &Ligand| {
+            ligand.bed_lasting_ng_per_ml
+                + ligand.bed_fast_ng_per_ml * fast
+                + ligand.bed_slow_ng_per_ml * slow
+        };
+        Ligands {
+            il6: level(&homing.il6) * self.il6,
+            il8: level(&homing.il8) * self.il8,
+        }
+    }
+}
+
+impl Ligands {
+    /// Attraction A with what therapy leaves of either ligand.
+    pub(crate) fn attraction(self, homing: &Homing, il6_left: f64, il8_left: f64) -> f64 {
+        let response = |concentration: f64, ec50: f64| concentration / (concentration + ec50);
+        let x6 = response(self.il6 * il6_left, homing.il6.ec50_ng_per_ml);
+        let x8 = response(self.il8 * il8_left, homing.il8.ec50_ng_per_ml);
+        let (a6, a8) = (homing.il6.weight, homing.il8.weight);
+        homing.base
+            + match homing.interaction {
+                Interaction::Additive => a6 * x6 + a8 * x8,
+                Interaction::And => (a6 + a8) * (x6 * x8).sqrt(),
+                Interaction::Or => (a6 + a8) * x6.max(x8),
+            }
+    }
+}
+
+/// Infiltration I with what therapy leaves of MMP1 and FSCN1.
+pub(crate) fn infiltration(homing: &Homing, remaining: &[f64; GENES]) -> f64 {
+    let inhibited = |gene: Gene| 1.0 - remaining[gene.index()];
+    (1.0 - homing.mmp1_ceiling * inhibited(Gene::Mmp1))
+        * (1.0 - homing.fscn1_ceiling * inhibited(Gene::Fscn1))
+}

@@ -1,0 +1,275 @@
+//! The few shapes of HDF5 objects that the files use, written and read with checks.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use hdf5::types::VarLenUnicode;
+use hdf5::{Container, Dataset, Group, H5Type, Location};
+use ndarray::{ArrayViewD, IxDyn};
+use reseed_stats::TallyError;
+
+use crate::error::ResultsError;
+
+/// What can go wrong inside a file, before its path is known.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Hdf5(hdf5::Error),
+    /// A whole error, from a second file that is read at the same time.
+    Other(ResultsError),
+    Problem(String),
+}
+
+impl From<hdf5::Error> for Fault {
+    fn from(error: hdf5::Error) -> Self {
+        Self::Hdf5(error)
+    }
+}
+
+impl From<ResultsError> for Fault {
+    fn from(error: ResultsError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<TallyError> for Fault {
+    fn from(error: TallyError) -> Self {
+        Self::Problem(error.to_string())
+    }
+}
+
+impl From<String> for Fault {
+    fn from(problem: String) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl Fault {
+    pub(crate) fn writing(self, path: &Path) -> ResultsError {
+        match self {
+            Self::Hdf5(error) => ResultsError::hdf5("write", path, &error),
+            Self::Other(error) => error,
+            Self::Problem(problem) => ResultsError::Contents(problem),
+        }
+    }
+
+    pub(crate) fn reading(self, path: &Path) -> ResultsError {
+        match self {
+            Self::Hdf5(error) => match ResultsError::hdf5("read", path, &error) {
+                ResultsError::Hdf5 { problem, .. } => ResultsError::damaged(path, problem),
+                other => other,
+            },
+            Self::Other(error) => error,
+            Self::Problem(problem) => ResultsError::damaged(path, problem),
+        }
+    }
+}
+
+/// Fails with a sentence unless the condition holds.
+pub(crate) fn ensure(condition: bool, problem: impl FnOnce() -> String) -> Result<(), Fault> {
+    if condition {
+        Ok(())
+    } else {
+        Err(Fault::Problem(problem()))
+    }
+}
+
+/// Opens a file for reading. No locks: files are never changed once they have their name, and
+/// some network file systems have none.
+pub(crate) fn open(path: &Path) -> Result<hdf5::File, Fault> {
+    Ok(hdf5::File::with_options()
+        .with_fapl(|fapl| fapl.file_locking(false))
+        .open(path)?)
+}
+
+/// A text as HDF5 wants it.
+pub(crate) fn text(text: &str) -> Result<VarLenUnicode, Fault> {
+    VarLenUnicode::from_str(text)
+        .map_err(|_| Fault::Problem(format!("text {text:?} has a null character")))
+}
+
+fn texts<S: AsRef<str>>(values: &[S]) -> Result<Vec<VarLenUnicode>, Fault> {
+    values.iter().map(|value| text(value.as_ref())).collect()
+}
+
+/// Writes a text attribute.
+pub(crate) fn write_text_attribute(at: &Location, name: &str, value: &str) -> Result<(), Fault> {
+    write_attribute(at, name, &text(value)?)
+}
+
+/// Writes a scalar attribute.
+pub(crate) fn write_attribute<T: H5Type>(
+    at: &Location,
+    name: &str,
+    value: &T,
+) -> Result<(), Fault> {
+    at.new_attr::<T>().create(name)?.write_scalar(value)?;
+    Ok(())
+}
+
+/// Writes a list as an attribute.
+pub(crate) fn write_list_attribute<T: H5Type>(
+    at: &Location,
+    name: &str,
+    values: &[T],
+) -> Result<(), Fault> {
+    at.new_attr::<T>()
+        .shape([values.len()])
+        .create(name)?
+        .write_raw(values)?;
+    Ok(())
+}
+
+/// Writes a list of texts as an attribute.
+pub(crate) fn write_texts_attribute<S: AsRef<str>>(
+    at: &Location,
+    name: &str,
+    values: &[S],
+) -> Result<(), Fault> {
+    write_list_attribute(at, name, &texts(values)?)
+}
+
+/// Writes a list of texts.
+pub(crate) fn write_texts<S: AsRef<str>>(
+    group: &Group,
+    name: &str,
+    values: &[S],
+) -> Result<Dataset, Fault> {
+    write_array(group, name, &[values.len()], &texts(values)?)
+}
+
+/// Arrays of at least this many values are stored in compressed chunks.
+const COMPRESSED_MIN: usize = 1024;
+/// Level of compression: higher ones cost much time for little space.
+pub(crate) const DEFLATE_LEVEL: u8 = 4;
+
+/// Writes an array, last axis fastest.
+pub(crate) fn write_array<T: H5Type>(
+    group: &Group,
+    name: &str,
+    shape: &[usize],
+    values: &[T],
+) -> Result<Dataset, Fault> {
+    let view = ArrayViewD::from_shape(IxDyn(shape), values)
+        .map_err(|error| Fault::Problem(format!("array {name}: {error}")))?;
+    let builder = group.new_dataset_builder().obj_track_times(false);
+    let builder = if values.len() < COMPRESSED_MIN || shape.is_empty() {
+        builder
+    } else {
+        builder
+            .shuffle()
+            .deflate(DEFLATE_LEVEL)
+            .chunk(chunk_shape(shape))
+    };
+    Ok(builder.with_data(view).create(name)?)
+}
+
+/// A chunk of at most 2^16 values: whole rows of the last axes, as many as fit.
+fn chunk_shape(shape: &[usize]) -> Vec<usize> {
+    let mut room = 1 << 16;
+    let mut chunk = vec![1; shape.len()];
+    for (length, axis) in chunk.iter_mut().zip(shape).rev() {
+        *length = (*axis).min(room);
+        room /= *length;
+        if *length < *axis {
+            break;
+        }
+    }
+    chunk
+}
+
+/// Says what a dataset holds.
+pub(crate) fn describe(dataset: &Dataset, units: &str, long_name: &str) -> Result<(), Fault> {
+    if !units.is_empty() {
+        write_text_attribute(dataset, "units", units)?;
+    }
+    write_text_attribute(dataset, "long_name", long_name)
+}
+
+/// Reads a scalar attribute of exactly this type.
+pub(crate) fn read_attribute<T: H5Type>(at: &Location, name: &str) -> Result<T, Fault> {
+    let attribute = at.attr(name)?;
+    check_type::<T>(&attribute, name)?;
+    ensure(attribute.shape().is_empty(), || {
+        format!("attribute {name} is not a single value")
+    })?;
+    Ok(attribute.read_scalar()?)
+}
+
+/// Reads a text attribute.
+pub(crate) fn read_text_attribute(at: &Location, name: &str) -> Result<String, Fault> {
+    Ok(read_attribute::<VarLenUnicode>(at, name)?
+        .as_str()
+        .to_owned())
+}
+
+/// Reads a list attribute of exactly this length.
+pub(crate) fn read_list_attribute<T: H5Type>(
+    at: &Location,
+    name: &str,
+    length: usize,
+) -> Result<Vec<T>, Fault> {
+    let attribute = at.attr(name)?;
+    check_type::<T>(&attribute, name)?;
+    check_shape(&attribute, name, &[length])?;
+    Ok(attribute.read_raw()?)
+}
+
+/// Reads a list of texts, of at most `most`.
+pub(crate) fn read_texts(
+    container: &Container,
+    name: &str,
+    most: usize,
+) -> Result<Vec<String>, Fault> {
+    check_type::<VarLenUnicode>(container, name)?;
+    let shape = container.shape();
+    ensure(shape.len() == 1 && shape[0] <= most, || {
+        format!("{name} has shape {shape:?}, expected a list of at most {most}")
+    })?;
+    let values: Vec<VarLenUnicode> = container.read_raw()?;
+    Ok(values
+        .iter()
+        .map(|value| value.as_str().to_owned())
+        .collect())
+}
+
+/// Reads a list of at most `most` numbers.
+pub(crate) fn read_list<T: H5Type>(
+    group: &Group,
+    name: &str,
+    most: usize,
+) -> Result<Vec<T>, Fault> {
+    let dataset = group.dataset(name)?;
+    check_type::<T>(&dataset, name)?;
+    let shape = dataset.shape();
+    ensure(shape.len() == 1 && shape[0] <= most, || {
+        format!("{name} has shape {shape:?}, expected a list of at most {most}")
+    })?;
+    Ok(dataset.read_raw()?)
+}
+
+/// Reads an array of exactly this shape. The caller has checked that the shape is sensible.
+pub(crate) fn read_array<T: H5Type>(
+    group: &Group,
+    name: &str,
+    shape: &[usize],
+) -> Result<Vec<T>, Fault> {
+    let dataset = group.dataset(name)?;
+    check_type::<T>(&dataset, name)?;
+    check_shape(&dataset, name, shape)?;
+    Ok(dataset.read_raw()?)
+}
+
+/// Checks that a dataset or attribute has exactly this element type.
+pub(crate) fn check_type<T: H5Type>(container: &Container, name: &str) -> Result<(), Fault> {
+    let found = container.dtype()?.to_descriptor()?;
+    ensure(found == T::type_descriptor(), || {
+        format!("{name} has type {found}, expected {}", T::type_descriptor())
+    })
+}
+
+fn check_shape(container: &Container, name: &str, shape: &[usize]) -> Result<(), Fault> {
+    let found = container.shape();
+    ensure(found == shape, || {
+        format!("{name} has shape {found:?}, expected {shape:?}")
+    })
+}

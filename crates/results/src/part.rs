@@ -1,0 +1,258 @@
+//! Part files: the output for one shard.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use hdf5::File;
+use reseed_stats::{RecordColumn, Tally};
+
+use crate::digest::{ColumnHead, Digest, DigestWriter, part_digest};
+use crate::error::ResultsError;
+use crate::hdf::{
+    Fault, ensure, open, read_attribute, read_list_attribute, read_text_attribute, write_attribute,
+    write_list_attribute, write_text_attribute,
+};
+use crate::layout::{Layout, RunIdentity};
+use crate::records::{self, TableReader, TableWriter};
+use crate::sections::{
+    FORMAT_VERSION, PART, RESULT, read_head, read_layout, read_tally, write_head, write_layout,
+    write_tally,
+};
+use crate::{seal, whole};
+
+/// The output for a shard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Patients, by index.
+    pub range: Range<u64>,
+    /// Their tally.
+    pub tally: Tally,
+    /// Their records: columns of the same number of rows, the first named [`INDEX_COLUMN`];
+    /// empty if the trial asks for none.
+    ///
+    /// [`INDEX_COLUMN`]: crate::INDEX_COLUMN
+    pub records: Vec<RecordColumn>,
+    /// How it was computed.
+    pub attempt: Attempt,
+}
+
+/// How a shard was computed; for the reader, not part of any digest.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Attempt {
+    /// Who computed it.
+    pub worker: String,
+    /// Which attempt it was, from 1.
+    pub number: u32,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// A committed part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartInfo {
+    /// Patients, by index.
+    pub range: Range<u64>,
+    /// Digest of its contents, see [`part_digest`].
+    pub digest: Digest,
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it was computed.
+    pub attempt: Attempt,
+}
+
+/// A part file that was read and checked. Its records stay in the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartFile {
+    /// What run it belongs to.
+    pub identity: RunIdentity,
+    /// Labels of the axes.
+    pub layout: Layout,
+    /// Tally of its patients.
+    pub tally: Tally,
+    /// Its place in the run.
+    pub info: PartInfo,
+    pub(crate) columns: Vec<ColumnHead>,
+    pub(crate) rows: u64,
+}
+
+/// Writes a part file whole, reads it back and checks it.
+///
+/// # Errors
+/// [`ResultsError`] if the contents do not fit together or the file cannot be written; an older
+/// file of that name is then still there.
+pub fn write_part(
+    path: &Path,
+    identity: &RunIdentity,
+    layout: &Layout,
+    part: &Part,
+) -> Result<PartInfo, ResultsError> {
+    let digest = part_digest(
+        &identity.fingerprint,
+        identity.seed,
+        &part.range,
+        &part.tally,
+        &part.records,
+    );
+    let build = |file: &File| {
+        layout.check()?;
+        check_range(&part.range, &part.tally)?;
+        part.tally.check()?;
+        let rows = records::check(&part.records, layout)?;
+        write_head(file, PART, identity, digest, part.tally.screened())?;
+        write_list_attribute(file, "range", &[part.range.start, part.range.end])?;
+        write_text_attribute(file, "worker", &part.attempt.worker)?;
+        write_attribute(file, "attempt", &part.attempt.number)?;
+        write_attribute(file, "seconds", &part.attempt.seconds)?;
+        write_layout(file, layout)?;
+        write_tally(file, layout, &part.tally)?;
+        let heads: Vec<ColumnHead> = part.records.iter().map(ColumnHead::of).collect();
+        TableWriter::create(file, &heads, rows, layout)?.write(&part.records)
+    };
+    let written = whole::write(path, build, read_part)?;
+    if written.info.digest != digest {
+        return Err(ResultsError::damaged(
+            path,
+            format!(
+                "reading it back gives digest {}, not {digest}",
+                written.info.digest
+            ),
+        ));
+    }
+    Ok(PartInfo {
+        path: path.to_path_buf(),
+        ..written.info
+    })
+}
+
+/// Reads a part file and checks everything: seal, format, labels, sums and digest.
+///
+/// # Errors
+/// [`ResultsError`] if the file cannot be read, is not a part, is newer than this program, or
+/// does not hold what it promises.
+pub fn read_part(path: &Path) -> Result<PartFile, ResultsError> {
+    seal::check(path, "part of a reseed run")?;
+    let file = open(path).map_err(|fault| fault.reading(path))?;
+    check_format(&file, path, PART)?;
+    read_checked(&file, path).map_err(|fault| fault.reading(path))
+}
+
+fn read_checked(file: &File, path: &Path) -> Result<PartFile, Fault> {
+    let (identity, digest) = read_head(file)?;
+    let layout = read_layout(file)?;
+    let tally = read_tally(file, &layout)?;
+    let range: Vec<u64> = read_list_attribute(file, "range", 2)?;
+    let range = range[0]..range[1];
+    check_range(&range, &tally)?;
+    let table = TableReader::open(file)?;
+    let columns = table.heads(&layout)?;
+    let mut writer = DigestWriter::part(
+        &identity.fingerprint,
+        identity.seed,
+        &range,
+        &tally,
+        columns.len(),
+    );
+    table.digest(&mut writer)?;
+    let found = writer.finish();
+    ensure(found == digest, || {
+        format!("its contents have digest {found}, but it promises {digest}")
+    })?;
+    let attempt = Attempt {
+        worker: read_text_attribute(file, "worker")?,
+        number: read_attribute(file, "attempt")?,
+        seconds: read_attribute(file, "seconds")?,
+    };
+    Ok(PartFile {
+        identity,
+        layout,
+        tally,
+        info: PartInfo {
+            range,
+            digest,
+            path: path.to_path_buf(),
+            attempt,
+        },
+        columns,
+        rows: table.rows(),
+    })
+}
+
+/// Reads the records of a part or result file into memory, rows by position; `None` reads all.
+///
+/// # Errors
+/// [`ResultsError`] as for [`read_part`].
+pub fn read_records(
+    path: &Path,
+    rows: Option<Range<u64>>,
+) -> Result<Vec<RecordColumn>, ResultsError> {
+    seal::check(path, "file of a reseed run")?;
+    let read = || -> Result<Vec<RecordColumn>, Fault> {
+        let file = open(path)?;
+        let layout = read_layout(&file)?;
+        let table = TableReader::open(&file)?;
+        table.heads(&layout)?;
+        table.read(rows.unwrap_or(0..table.rows()))
+    };
+    read().map_err(|fault| fault.reading(path))
+}
+
+/// Every patient of the range was screened, and nobody else.
+fn check_range(range: &Range<u64>, tally: &Tally) -> Result<(), Fault> {
+    ensure(
+        range.start < range.end && range.end - range.start == tally.screened(),
+        || {
+            format!(
+                "range {} to {} and {} patients screened",
+                range.start,
+                range.end,
+                tally.screened()
+            )
+        },
+    )
+}
+
+/// Which of the two formats a sealed file has.
+pub(crate) fn format_of(
+    file: &File,
+    path: &Path,
+    expected: &'static str,
+) -> Result<String, ResultsError> {
+    let kind = |problem: String| ResultsError::Kind {
+        path: path.to_path_buf(),
+        expected,
+        problem,
+    };
+    let format = read_text_attribute(file, "format")
+        .map_err(|_| kind("it has no attribute format".into()))?;
+    if format != PART && format != RESULT {
+        return Err(kind(format!("its format is {format:?}")));
+    }
+    let version: u32 =
+        read_attribute(file, "format_version").map_err(|fault| fault.reading(path))?;
+    if version > FORMAT_VERSION {
+        return Err(ResultsError::Newer {
+            path: path.to_path_buf(),
+            found: version,
+            newest: FORMAT_VERSION,
+        });
+    }
+    Ok(format)
+}
+
+/// Checks that a sealed file has a format this program reads.
+pub(crate) fn check_format(file: &File, path: &Path, wanted: &str) -> Result<(), ResultsError> {
+    let expected = if wanted == PART {
+        "part of a reseed run"
+    } else {
+        "result of a reseed run"
+    };
+    let found = format_of(file, path, expected)?;
+    if found == wanted {
+        return Ok(());
+    }
+    Err(ResultsError::Kind {
+        path: path.to_path_buf(),
+        expected,
+        problem: format!("its format is {found}"),
+    })
+}

@@ -1,0 +1,275 @@
+//! What part and result files have in common: identity, labels and tallies.
+
+use hdf5::{File, Group};
+use reseed_stats::{Cause, Endpoint, ORIGINS, Shape, Table, Tally};
+
+use crate::digest::Digest;
+use crate::hdf::{
+    Fault, describe, ensure, read_array, read_attribute, read_list, read_list_attribute,
+    read_text_attribute, read_texts, text, write_array, write_attribute, write_list_attribute,
+    write_text_attribute, write_texts, write_texts_attribute,
+};
+use crate::layout::{AXIS_MAX, HistogramAxis, Layout, RunIdentity};
+use crate::scales::Scales;
+
+/// Version of both file formats; a reader refuses newer ones.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Value of a part's `format` attribute.
+pub(crate) const PART: &str = "reseed-part";
+/// Value of a result's `format` attribute.
+pub(crate) const RESULT: &str = "reseed-result";
+
+/// Writes the root attributes and the trial.
+pub(crate) fn write_head(
+    file: &File,
+    format: &str,
+    identity: &RunIdentity,
+    digest: Digest,
+    patients_screened: u64,
+) -> Result<(), Fault> {
+    write_text_attribute(file, "format", format)?;
+    write_attribute(file, "format_version", &FORMAT_VERSION)?;
+    write_text_attribute(file, "engine_version", &identity.engine_version)?;
+    write_text_attribute(file, "model_version", &identity.model_version)?;
+    let fingerprint = Digest(identity.fingerprint).to_string();
+    write_text_attribute(file, "trial_fingerprint", &fingerprint)?;
+    write_attribute(file, "seed", &identity.seed)?;
+    write_text_attribute(file, "digest", &digest.to_string())?;
+    write_attribute(file, "patients_screened", &patients_screened)?;
+    let trial = file
+        .new_dataset::<hdf5::types::VarLenUnicode>()
+        .obj_track_times(false)
+        .create("trial")?;
+    trial.write_scalar(&text(&identity.trial_toml)?)?;
+    describe(&trial, "", "canonical trial file (TOML)")
+}
+
+/// Reads what [`write_head`] wrote, after the format has been checked.
+pub(crate) fn read_head(file: &File) -> Result<(RunIdentity, Digest), Fault> {
+    let trial = file.dataset("trial")?;
+    crate::hdf::check_type::<hdf5::types::VarLenUnicode>(&trial, "trial")?;
+    let trial: hdf5::types::VarLenUnicode = trial.read_scalar()?;
+    let identity = RunIdentity {
+        trial_toml: trial.as_str().to_owned(),
+        fingerprint: read_digest(file, "trial_fingerprint")?.0,
+        seed: read_attribute(file, "seed")?,
+        engine_version: read_text_attribute(file, "engine_version")?,
+        model_version: read_text_attribute(file, "model_version")?,
+    };
+    Ok((identity, read_digest(file, "digest")?))
+}
+
+fn read_digest(file: &File, name: &str) -> Result<Digest, Fault> {
+    let text = read_text_attribute(file, name)?;
+    Digest::from_hex(&text)
+        .ok_or_else(|| Fault::Problem(format!("attribute {name} is not a digest: {text:?}")))
+}
+
+/// Writes the labels of all axes outside of the groups that have scales.
+pub(crate) fn write_layout(file: &File, layout: &Layout) -> Result<(), Fault> {
+    let shape = &layout.shape;
+    let arms = write_texts(file, "arms", &layout.arms)?;
+    describe(&arms, "", "arms; all are compared with the control")?;
+    write_attribute(&arms, "control", &(shape.control as u64))?;
+    let radiotherapy: Vec<u8> = layout
+        .radiotherapy
+        .iter()
+        .map(|yes| u8::from(*yes))
+        .collect();
+    write_list_attribute(&arms, "radiotherapy", &radiotherapy)?;
+    let strata = write_texts(file, "strata", &layout.strata)?;
+    describe(&strata, "", "strata of the patients")?;
+    let exclusions = write_texts(file, "exclusions", &layout.exclusions)?;
+    describe(
+        &exclusions,
+        "",
+        "reasons of exclusion, in the order in which they are applied",
+    )?;
+    let time = file.create_group("time")?;
+    let edges = write_array(&time, "edges_days", &[shape.bins + 1], &layout.edges_days)?;
+    describe(&edges, "day", "edges of the time bins, days from resection")?;
+    let group = file.create_group("histograms")?;
+    let names: Vec<&str> = shape
+        .histograms
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    write_texts_attribute(&group, "order", &names)?;
+    for (name, axis) in names.iter().zip(&layout.histograms) {
+        let edges = write_array(&group, name, &[axis.edges.len()], &axis.edges)?;
+        describe(
+            &edges,
+            &axis.unit,
+            &format!("edges of the bins of tumour histogram {name}"),
+        )?;
+    }
+    Ok(())
+}
+
+/// Reads and checks what [`write_layout`] wrote.
+pub(crate) fn read_layout(file: &File) -> Result<Layout, Fault> {
+    let arms_dataset = file.dataset("arms")?;
+    let arms = read_texts(&arms_dataset, "arms", AXIS_MAX)?;
+    let control: u64 = read_attribute(&arms_dataset, "control")?;
+    let radiotherapy: Vec<u8> = read_list_attribute(&arms_dataset, "radiotherapy", arms.len())?;
+    let strata = read_texts(&*file.dataset("strata")?, "strata", AXIS_MAX)?;
+    let exclusions = read_texts(&*file.dataset("exclusions")?, "exclusions", AXIS_MAX)?;
+    let edges_days: Vec<f64> = read_list(&file.group("time")?, "edges_days", AXIS_MAX + 1)?;
+    let group = file.group("histograms")?;
+    let mut names = Vec::new();
+    let mut histograms = Vec::new();
+    for name in read_texts(&*group.attr("order")?, "order", AXIS_MAX)? {
+        let edges: Vec<f64> = read_list(&group, &name, AXIS_MAX + 1)?;
+        let dataset = group.dataset(&name)?;
+        let unit = read_text_attribute(&dataset, "units")?;
+        names.push((name, edges.len().saturating_sub(1)));
+        histograms.push(HistogramAxis { unit, edges });
+    }
+    let layout = Layout {
+        shape: Shape {
+            strata: strata.len(),
+            arms: arms.len(),
+            control: usize::try_from(control).unwrap_or(usize::MAX),
+            bins: edges_days.len().saturating_sub(1),
+            reasons: exclusions.len(),
+            histograms: names,
+        },
+        radiotherapy: radiotherapy.iter().map(|flag| *flag != 0).collect(),
+        arms,
+        strata,
+        exclusions,
+        edges_days,
+        histograms,
+    };
+    layout.check()?;
+    Ok(layout)
+}
+
+/// Writes the integer tallies with labelled axes.
+pub(crate) fn write_tally(file: &File, layout: &Layout, tally: &Tally) -> Result<(), Fault> {
+    ensure(*tally.shape() == layout.shape, || {
+        "the tally's axes are not the layout's".into()
+    })?;
+    let group = file.create_group("tally")?;
+    let mut scales = tally_scales(&group, layout)?;
+    let tumour = group.create_group("tumour")?;
+    for table in tally.tables() {
+        match table.name.strip_prefix("tumour/") {
+            Some(name) => write_histogram(&tumour, name, layout, &table)?,
+            None if table.shape == [1] => {
+                let dataset = group
+                    .new_dataset::<u64>()
+                    .obj_track_times(false)
+                    .create(table.name.as_str())?;
+                dataset.write_scalar(&table.values[0])?;
+            }
+            None => {
+                let dataset = write_array(&group, &table.name, &table.shape, table.values)?;
+                let axes: Vec<&str> = table.axes.iter().map(|axis| scale_name(axis)).collect();
+                scales.attach(&dataset, &table.name, &axes)?;
+            }
+        }
+    }
+    scales.finish()
+}
+
+/// Name of the scale of a table's axis: the axis' own, but where a table has that name.
+fn scale_name(axis: &str) -> &str {
+    match axis {
+        "origin" => "founder",
+        other => other,
+    }
+}
+
+fn tally_scales<'a>(group: &'a Group, layout: &Layout) -> Result<Scales<'a>, Fault> {
+    let mut scales = Scales::new(group);
+    let endpoints = Endpoint::ALL.map(Endpoint::name);
+    let causes = Cause::ALL.map(Cause::name);
+    let labels: [(&str, Vec<&str>, &str); 7] = [
+        ("stratum", names(&layout.strata), "stratum"),
+        ("arm", names(&layout.arms), "arm"),
+        ("reason", names(&layout.exclusions), "reason of exclusion"),
+        ("endpoint", endpoints.to_vec(), "endpoint"),
+        ("cause", causes.to_vec(), "kind of first event"),
+        (
+            "founder",
+            ORIGINS.to_vec(),
+            "where a local recurrence came from",
+        ),
+        (
+            "side",
+            vec!["control_only", "arm_only"],
+            "who has had the event by the bin's end",
+        ),
+    ];
+    for (name, values, long_name) in labels {
+        let dataset = write_texts(group, name, &values)?;
+        describe(&dataset, "", long_name)?;
+        scales.add(name, dataset)?;
+    }
+    let ends = write_array(group, "bin", &[layout.shape.bins], &layout.edges_days[1..])?;
+    describe(&ends, "day", "end of the time bin, days from resection")?;
+    scales.add("bin", ends)?;
+    Ok(scales)
+}
+
+/// Writes a tumour histogram as a group of its own, because each has its own axis.
+fn write_histogram(
+    tumour: &Group,
+    name: &str,
+    layout: &Layout,
+    table: &Table<'_>,
+) -> Result<(), Fault> {
+    let position = layout
+        .shape
+        .histograms
+        .iter()
+        .position(|(other, _)| other == name);
+    let axis = position
+        .and_then(|position| layout.histograms.get(position))
+        .ok_or_else(|| Fault::Problem(format!("histogram {name} has no axis")))?;
+    let group = tumour.create_group(name)?;
+    let mut scales = Scales::new(&group);
+    let strata = write_texts(&group, "stratum", &layout.strata)?;
+    scales.add("stratum", strata)?;
+    let bins = axis.edges.len() - 1;
+    let lower = write_array(&group, "lower", &[bins], &axis.edges[..bins])?;
+    describe(&lower, &axis.unit, "lower edge of the bin")?;
+    scales.add("lower", lower)?;
+    let upper = write_array(&group, "upper", &[bins], &axis.edges[1..])?;
+    describe(&upper, &axis.unit, "upper edge of the bin")?;
+    scales.attach(&upper, "upper", &["lower"])?;
+    let patients = write_array(&group, "patients", &table.shape, table.values)?;
+    scales.attach(&patients, "patients", &["stratum", "lower"])?;
+    scales.finish()
+}
+
+/// Reads and checks the integer tallies.
+pub(crate) fn read_tally(file: &File, layout: &Layout) -> Result<Tally, Fault> {
+    let group = file.group("tally")?;
+    let empty = Tally::empty(layout.shape.clone());
+    let shapes: Vec<(String, Vec<usize>)> = empty
+        .tables()
+        .into_iter()
+        .map(|table| (table.name, table.shape))
+        .collect();
+    Tally::from_tables(layout.shape.clone(), |name, _| {
+        let (_, shape) = shapes
+            .iter()
+            .find(|(other, _)| other == name)
+            .ok_or_else(|| Fault::Problem(format!("unknown table {name}")))?;
+        match name.strip_prefix("tumour/") {
+            Some(histogram) => {
+                let group = group.group("tumour")?.group(histogram)?;
+                read_array(&group, "patients", shape)
+            }
+            None if *shape == [1] => Ok(read_array(&group, name, &[])?),
+            None => read_array(&group, name, shape),
+        }
+    })
+}
+
+fn names(labels: &[String]) -> Vec<&str> {
+    labels.iter().map(String::as_str).collect()
+}

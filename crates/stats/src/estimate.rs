@@ -1,0 +1,524 @@
+//! Estimates from tallies: cumulative incidences and paired contrasts between arms.
+//!
+//! **One arm.** Times are known to the bin. Within a bin, events and competing events happen to
+//! everybody at risk at its start, and censoring follows. Cumulative incidence is the estimator
+//! of Aalen and Johansen (Scand J Statist 1978;5:141) on the bins; its variance and that of
+//! event-free survival (Greenwood) follow by the delta method from one multinomial per bin, and
+//! are those of a binomial proportion while nobody is censored.
+//!
+//! **An arm against the control.** The same patients live in both, so the variance of a
+//! difference of incidences is `V_c + V_a − 2·ρ·√(V_c·V_a)`. The correlation ρ is that of the
+//! paired indicators "event observed by the bin's end". While nobody is censored before that bin
+//! this is exactly the variance of paired proportions, `[n10 + n01 − (n10 − n01)²/n]/n²`, with
+//! n10 patients who have the event in the control only and n01 in the arm only. With drop-out it is an
+//! approximation: the correlation of what was observed stands for the correlation of the
+//! estimators' influence functions, which weight an event by the inverse probability of still
+//! being followed. The coverage test in `tests/coverage.rs` bounds what that costs.
+//!
+//! Whatever cannot be estimated (nobody enrolled, a ratio of nothing to nothing) is `NaN`.
+
+use crate::tally::{Cause, Endpoint, ExitKind, ORIGINS, Tally};
+
+/// Two-sided 95 % quantile of the standard normal distribution.
+const Z_95: f64 = 1.959963984540054;
+
+/// Steps of the search for a score limit: from a width of at most 2 to below 1e-18.
+const HALVINGS: u32 = 64;
+
+/// A number with its standard error; both `NaN` if there is nobody to estimate from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// Its standard error.
+    pub standard_error: f64,
+}
+
+impl Estimate {
+    fn new(value: f64, variance: f64) -> Self {
+        Self {
+            value,
+            standard_error: root(variance),
+        }
+    }
+}
+
+/// An arm against the control on the same patients, by the end of a bin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contrast {
+    /// Cumulative incidence in the control.
+    pub control: Estimate,
+    /// Cumulative incidence in the arm.
+    pub arm: Estimate,
+    /// Arm minus control, with its paired standard error.
+    pub difference: Estimate,
+    /// 95 % score interval of the difference (Tango, Stat Med 1998;17:891), which stays honest
+    /// when few or no pairs differ. With drop-out its distances from the estimate are scaled by
+    /// the ratio of the standard errors with and without regard to censoring.
+    pub difference_interval: (f64, f64),
+    /// Arm over control: infinite if only the arm has events, `NaN` if neither has.
+    pub ratio: f64,
+    /// 95 % interval of the ratio, paired, symmetric on the log scale. If n11, n10 + n01 or an
+    /// arm's events are zero, a half is added to n11, n10 and n01 for the interval. The limit on
+    /// the side of an arm without events is 0 or infinite; both are `NaN` if neither has events.
+    pub ratio_interval: (f64, f64),
+    /// Patients to treat for one event less; `None` without patients.
+    pub number_needed_to_treat: Option<NumberNeededToTreat>,
+    /// Patients with the event in the control only, n10.
+    pub control_only: u64,
+    /// Patients with the event in the arm only, n01.
+    pub arm_only: u64,
+    /// Variance of the difference between independent groups of this size over that between
+    /// these pairs: how many times more patients an unpaired simulation would need. Infinite if
+    /// no pair differs, `NaN` if there are no events either.
+    pub variance_reduction: f64,
+}
+
+/// Number needed to treat (Altman, BMJ 1998;317:1309): one over the reduction of incidence.
+/// Positive numbers count patients per event prevented, negative ones per event caused; infinity
+/// is no effect.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NumberNeededToTreat {
+    /// The estimate.
+    pub value: f64,
+    /// The 95 % interval runs from the first limit to the second in the direction of less
+    /// benefit. Where they have opposite signs it passes through infinity: from benefit, over no
+    /// effect, to harm.
+    pub interval: (f64, f64),
+}
+
+/// Cumulative incidence of an endpoint by each bin's end, pooled over `strata`: of local and
+/// distant recurrence in the presence of competing events, of the others outright.
+pub fn cumulative_incidence(
+    tally: &Tally,
+    strata: &[usize],
+    arm: usize,
+    endpoint: Endpoint,
+) -> Vec<Estimate> {
+    let states = aalen_johansen(&Exits::of_endpoint(tally, strata, arm, endpoint));
+    states.iter().map(State::incidence).collect()
+}
+
+/// Cumulative incidence of a cause of first events by each bin's end, pooled over `strata`; the
+/// other causes compete.
+///
+/// # Panics
+/// If `cause` is [`Cause::Censored`], which is not an event.
+pub fn cause_incidence(tally: &Tally, strata: &[usize], arm: usize, cause: Cause) -> Vec<Estimate> {
+    let states = aalen_johansen(&Exits::of_cause(tally, strata, arm, cause));
+    states.iter().map(State::incidence).collect()
+}
+
+/// Probability by each bin's end, pooled over `strata`, of neither the endpoint's event nor one
+/// that competes with it (Kaplan–Meier, Greenwood). For recurrence-free and overall survival
+/// nothing competes, so it is one minus the cumulative incidence.
+pub fn survival(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Vec<Estimate> {
+    let states = aalen_johansen(&Exits::of_endpoint(tally, strata, arm, endpoint));
+    states.iter().map(State::free).collect()
+}
+
+/// Compares an arm with the control by the end of `bin`, pooled over `strata`.
+pub fn contrast(
+    tally: &Tally,
+    strata: &[usize],
+    arm: usize,
+    endpoint: Endpoint,
+    bin: usize,
+) -> Contrast {
+    Curves::new(tally, strata, arm, endpoint).contrast(bin)
+}
+
+/// Compares an arm with the control by the end of every bin, pooled over `strata`.
+pub fn contrasts(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Vec<Contrast> {
+    let curves = Curves::new(tally, strata, arm, endpoint);
+    (0..tally.shape().bins)
+        .map(|bin| curves.contrast(bin))
+        .collect()
+}
+
+/// Share of the local recurrences observed by the end of `bin` that circulating cells founded
+/// rather than residual foci, pooled over `strata`, with the binomial standard error; `NaN`
+/// without local recurrences.
+pub fn reseeded_share(tally: &Tally, strata: &[usize], arm: usize, bin: usize) -> Estimate {
+    let by_bin_end = |origin| {
+        pool(tally, strata, |stratum| tally.origin(stratum, arm, origin))
+            .iter()
+            .take(bin + 1)
+            .sum::<u64>()
+    };
+    let counts: Vec<u64> = (0..ORIGINS.len()).map(by_bin_end).collect();
+    let recurrences = counts.iter().sum::<u64>() as f64;
+    // The first origin is the residual focus.
+    let share = counts[1..].iter().sum::<u64>() as f64 / recurrences;
+    Estimate::new(share, share * (1.0 - share) / recurrences)
+}
+
+/// Sums a row of bins over strata.
+fn pool<'a>(tally: &Tally, strata: &[usize], row: impl Fn(usize) -> &'a [u64]) -> Vec<u64> {
+    let mut total = vec![0; tally.shape().bins];
+    for stratum in strata {
+        for (sum, count) in total.iter_mut().zip(row(*stratum)) {
+            *sum += count;
+        }
+    }
+    total
+}
+
+/// How patients leave a risk set, by bin.
+struct Exits {
+    patients: u64,
+    events: Vec<u64>,
+    competing: Vec<u64>,
+    censored: Vec<u64>,
+}
+
+impl Exits {
+    fn of_endpoint(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Self {
+        let exits = |kind| {
+            pool(tally, strata, |stratum| {
+                tally.exits(stratum, arm, endpoint, kind)
+            })
+        };
+        Self {
+            patients: patients(tally, strata),
+            events: exits(ExitKind::Event),
+            competing: exits(ExitKind::Competing),
+            censored: exits(ExitKind::Censored),
+        }
+    }
+
+    fn of_cause(tally: &Tally, strata: &[usize], arm: usize, cause: Cause) -> Self {
+        assert!(
+            cause != Cause::Censored,
+            "censoring has no incidence, only events do"
+        );
+        let first = |cause| {
+            pool(tally, strata, |stratum| {
+                tally.first_event(stratum, arm, cause)
+            })
+        };
+        let mut competing = vec![0; tally.shape().bins];
+        for other in Cause::ALL {
+            if other != cause && other != Cause::Censored {
+                for (sum, count) in competing.iter_mut().zip(first(other)) {
+                    *sum += count;
+                }
+            }
+        }
+        Self {
+            patients: patients(tally, strata),
+            events: first(cause),
+            competing,
+            censored: first(Cause::Censored),
+        }
+    }
+
+    fn events_by(&self, bin: usize) -> u64 {
+        self.events[..=bin].iter().sum()
+    }
+}
+
+fn patients(tally: &Tally, strata: &[usize]) -> u64 {
+    strata
+        .iter()
+        .map(|stratum| tally.enrolled()[*stratum])
+        .sum()
+}
+
+/// Event-free probability and cumulative incidence by a bin's end, with their covariance matrix.
+#[derive(Clone, Copy)]
+struct State {
+    free: f64,
+    incidence: f64,
+    free_variance: f64,
+    covariance: f64,
+    incidence_variance: f64,
+}
+
+impl State {
+    const START: Self = Self {
+        free: 1.0,
+        incidence: 0.0,
+        free_variance: 0.0,
+        covariance: 0.0,
+        incidence_variance: 0.0,
+    };
+    const UNKNOWN: Self = Self {
+        free: f64::NAN,
+        incidence: f64::NAN,
+        free_variance: f64::NAN,
+        covariance: f64::NAN,
+        incidence_variance: f64::NAN,
+    };
+
+    fn free(&self) -> Estimate {
+        Estimate::new(self.free, self.free_variance)
+    }
+
+    fn incidence(&self) -> Estimate {
+        Estimate::new(self.incidence, self.incidence_variance)
+    }
+
+    /// One bin further. With p the share of those at risk who have the event and q the share who
+    /// have none at all, the state becomes (S·q, F + S·p), and (q, p) adds the covariance of a
+    /// multinomial to what has gathered so far.
+    fn advance(&self, at_risk: u64, events: u64, competing: u64) -> Self {
+        let at_risk = at_risk as f64;
+        let p = events as f64 / at_risk;
+        let leaving = (events + competing) as f64 / at_risk;
+        let q = 1.0 - leaving;
+        let fresh = self.free * self.free / at_risk;
+        Self {
+            free: self.free * q,
+            incidence: self.incidence + self.free * p,
+            free_variance: q * q * self.free_variance + fresh * leaving * q,
+            covariance: q * (self.covariance + p * self.free_variance) - fresh * p * q,
+            incidence_variance: self.incidence_variance
+                + p * (2.0 * self.covariance + p * self.free_variance)
+                + fresh * p * (1.0 - p),
+        }
+    }
+}
+
+/// The state by each bin's end. Once nobody is at risk it stays as it was.
+fn aalen_johansen(exits: &Exits) -> Vec<State> {
+    let mut at_risk = exits.patients;
+    let mut state = if at_risk == 0 {
+        State::UNKNOWN
+    } else {
+        State::START
+    };
+    let bins = exits
+        .events
+        .iter()
+        .zip(&exits.competing)
+        .zip(&exits.censored);
+    bins.map(|((&events, &competing), &censored)| {
+        if at_risk > 0 {
+            state = state.advance(at_risk, events, competing);
+        }
+        at_risk -= events + competing + censored;
+        state
+    })
+    .collect()
+}
+
+/// All that a contrast needs, for every bin.
+struct Curves {
+    control: (Exits, Vec<State>),
+    arm: (Exits, Vec<State>),
+    control_only: Vec<u64>,
+    arm_only: Vec<u64>,
+}
+
+impl Curves {
+    fn new(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Self {
+        let curve = |arm| {
+            let exits = Exits::of_endpoint(tally, strata, arm, endpoint);
+            let states = aalen_johansen(&exits);
+            (exits, states)
+        };
+        let mut control_only = vec![0; tally.shape().bins];
+        let mut arm_only = control_only.clone();
+        for stratum in strata {
+            let sides = tally.paired(*stratum, arm, endpoint).chunks_exact(2);
+            for ((n10, n01), side) in control_only.iter_mut().zip(&mut arm_only).zip(sides) {
+                *n10 += side[0];
+                *n01 += side[1];
+            }
+        }
+        Self {
+            control: curve(tally.shape().control),
+            arm: curve(arm),
+            control_only,
+            arm_only,
+        }
+    }
+
+    fn contrast(&self, bin: usize) -> Contrast {
+        let control = self.control.1[bin].incidence();
+        let arm = self.arm.1[bin].incidence();
+        let pairs = Pairs {
+            patients: self.control.0.patients,
+            control_events: self.control.0.events_by(bin),
+            control_only: self.control_only[bin],
+            arm_only: self.arm_only[bin],
+        };
+        let difference = Estimate {
+            value: arm.value - control.value,
+            standard_error: distance(
+                control.standard_error,
+                arm.standard_error,
+                pairs.decorrelation(),
+            ),
+        };
+        let difference_interval = difference_interval(difference, &pairs);
+        let unpaired = square(control.standard_error) + square(arm.standard_error);
+        Contrast {
+            control,
+            arm,
+            difference,
+            difference_interval,
+            ratio: arm.value / control.value,
+            ratio_interval: ratio_interval(control, arm, &pairs),
+            number_needed_to_treat: number_needed_to_treat(difference, difference_interval),
+            control_only: pairs.control_only,
+            arm_only: pairs.arm_only,
+            variance_reduction: unpaired / square(difference.standard_error),
+        }
+    }
+}
+
+/// Pairs by whether the event was observed by a bin's end. All counts together define the four
+/// cells; the arm's events are the control's, less n10, plus n01.
+struct Pairs {
+    patients: u64,
+    control_events: u64,
+    control_only: u64,
+    arm_only: u64,
+}
+
+impl Pairs {
+    fn both(&self) -> u64 {
+        self.control_events - self.control_only
+    }
+
+    fn arm_events(&self) -> u64 {
+        self.both() + self.arm_only
+    }
+
+    fn discordant(&self) -> u64 {
+        self.control_only + self.arm_only
+    }
+
+    /// One minus the correlation of the two indicators; one if either is constant.
+    fn decorrelation(&self) -> f64 {
+        if self.discordant() == 0 {
+            return 0.0;
+        }
+        let n = self.patients as f64;
+        let (control, arm) = (self.control_events as f64, self.arm_events() as f64);
+        let spread = (control * (n - control)).sqrt() * (arm * (n - arm)).sqrt();
+        if spread == 0.0 {
+            return 1.0;
+        }
+        1.0 - (n * self.both() as f64 - control * arm) / spread
+    }
+
+    /// Standard error of the crude difference (n01 − n10)/n.
+    fn crude_error(&self) -> f64 {
+        let n = self.patients as f64;
+        let net = self.arm_only as f64 - self.control_only as f64;
+        root(self.discordant() as f64 - net * net / n) / n
+    }
+
+    /// Tango's 95 % score interval of the crude difference: all values the pairs do not reject.
+    fn score_interval(&self) -> (f64, f64) {
+        let net = self.arm_only as f64 - self.control_only as f64;
+        let crude = net / self.patients as f64;
+        let limit = |end: f64| {
+            let (mut inside, mut outside) = (crude, end);
+            for _ in 0..HALVINGS {
+                let middle = f64::midpoint(inside, outside);
+                if self.rejects(middle) {
+                    outside = middle;
+                } else {
+                    inside = middle;
+                }
+            }
+            inside
+        };
+        (limit(-1.0), limit(1.0))
+    }
+
+    /// Whether the score test rejects a true difference `delta` at 5 %. The nuisance parameter,
+    /// the probability of an event in the control only, takes its most likely value given
+    /// `delta`: the larger root of 2n·q² + b·q + c.
+    fn rejects(&self, delta: f64) -> bool {
+        let n = self.patients as f64;
+        let (n10, n01) = (self.control_only as f64, self.arm_only as f64);
+        let b = (2.0 * n + n10 - n01) * delta - n10 - n01;
+        let c = -n10 * delta * (1.0 - delta);
+        let spread = root(b * b - 8.0 * n * c);
+        let q = if b > 0.0 {
+            -2.0 * c / (b + spread)
+        } else {
+            (spread - b) / (4.0 * n)
+        };
+        let variance = n * (2.0 * q + delta * (1.0 - delta));
+        square(n01 - n10 - n * delta) > square(Z_95) * variance
+    }
+}
+
+fn square(x: f64) -> f64 {
+    x * x
+}
+
+/// Square root of a variance, which rounding may have left a little below zero.
+fn root(variance: f64) -> f64 {
+    if variance < 0.0 { 0.0 } else { variance.sqrt() }
+}
+
+/// Length of the difference of two vectors of the given lengths whose correlation is one minus
+/// `decorrelation`; written so that nothing cancels when they are close.
+fn distance(a: f64, b: f64, decorrelation: f64) -> f64 {
+    root(square(a - b) + 2.0 * decorrelation * a * b)
+}
+
+fn difference_interval(difference: Estimate, pairs: &Pairs) -> (f64, f64) {
+    if pairs.patients == 0 {
+        return (f64::NAN, f64::NAN);
+    }
+    let crude = (pairs.arm_only as f64 - pairs.control_only as f64) / pairs.patients as f64;
+    let (lower, upper) = pairs.score_interval();
+    let crude_error = pairs.crude_error();
+    let scale = if crude_error > 0.0 && difference.standard_error > 0.0 {
+        difference.standard_error / crude_error
+    } else {
+        1.0
+    };
+    (
+        (difference.value - (crude - lower) * scale).max(-1.0),
+        (difference.value + (upper - crude) * scale).min(1.0),
+    )
+}
+
+fn ratio_interval(control: Estimate, arm: Estimate, pairs: &Pairs) -> (f64, f64) {
+    let (control_events, arm_events) = (pairs.control_events, pairs.arm_events());
+    if control_events == 0 && arm_events == 0 {
+        return (f64::NAN, f64::NAN);
+    }
+    let (ratio, log_error) = if pairs.both() == 0 || pairs.discordant() == 0 {
+        let (control, arm) = (control_events as f64 + 1.0, arm_events as f64 + 1.0);
+        let discordant = pairs.discordant() as f64 + 1.0;
+        (arm / control, (discordant / (control * arm)).sqrt())
+    } else {
+        let log_error = distance(
+            control.standard_error / control.value,
+            arm.standard_error / arm.value,
+            pairs.decorrelation(),
+        );
+        (arm.value / control.value, log_error)
+    };
+    let factor = core_math::exp(Z_95 * log_error);
+    (
+        if arm_events == 0 { 0.0 } else { ratio / factor },
+        if control_events == 0 {
+            f64::INFINITY
+        } else {
+            ratio * factor
+        },
+    )
+}
+
+fn number_needed_to_treat(
+    difference: Estimate,
+    interval: (f64, f64),
+) -> Option<NumberNeededToTreat> {
+    // A negative difference is a benefit; `0.0 -` rather than negation avoids a negative zero.
+    let per_event = |difference: f64| 1.0 / (0.0 - difference);
+    (!difference.value.is_nan()).then(|| NumberNeededToTreat {
+        value: per_event(difference.value),
+        interval: (per_event(interval.0), per_event(interval.1)),
+    })
+}

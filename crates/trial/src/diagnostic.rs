@@ -1,0 +1,245 @@
+//! What is wrong with a trial file, where, why, and what to do about it.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Element, Level, Renderer, Snippet};
+use thiserror::Error;
+
+/// Diagnostics beyond this many are counted, not kept.
+const DIAGNOSTICS_MAX: usize = 30;
+
+/// Keys longer than this get no "did you mean": comparing them would only cost time.
+const SUGGESTION_LENGTH_MAX: usize = 64;
+
+/// Excerpts of a source line around an error, in columns.
+const RENDER_COLUMNS: usize = 120;
+
+/// A place in one of the texts a trial is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Which text.
+    pub(crate) source: Source,
+    /// First byte.
+    pub(crate) start: usize,
+    /// Byte after the last.
+    pub(crate) end: usize,
+}
+
+/// The texts a trial is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The trial file.
+    File,
+    /// The preset it builds on.
+    Base,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Name of the text it is in.
+    pub source_name: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The offending bytes of the text.
+    pub span: Range<usize>,
+    /// The problem.
+    pub message: String,
+    /// The reason, said at the offending text.
+    pub reason: String,
+    /// What to do about it.
+    pub suggestion: Option<String>,
+}
+
+/// Everything that is wrong with a trial file. Its display is the report without colours.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct TrialError {
+    diagnostics: Vec<Diagnostic>,
+    suppressed: usize,
+    texts: Vec<(String, String)>,
+}
+
+impl TrialError {
+    /// What is wrong, in the order of the file; never empty.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// The report: for each problem file, line, column, the text underlined, reason and
+    /// suggestion. `colour` adds terminal escape sequences.
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        }
+        .term_width(RENDER_COLUMNS);
+        let mut out = String::new();
+        for diagnostic in &self.diagnostics {
+            out.push_str(&self.render_one(&renderer, diagnostic));
+            out.push_str("\n\n");
+        }
+        if self.suppressed > 0 {
+            out.push_str(&format!("and {} more problems\n", self.suppressed));
+        }
+        out.truncate(out.trim_end().len());
+        out
+    }
+
+    fn render_one(&self, renderer: &Renderer, diagnostic: &Diagnostic) -> String {
+        let text = self
+            .texts
+            .iter()
+            .find(|(name, _)| *name == diagnostic.source_name)
+            .map_or("", |(_, text)| text.as_str());
+        let annotation = AnnotationKind::Primary
+            .span(diagnostic.span.clone())
+            .label(diagnostic.reason.as_str());
+        let snippet = Snippet::source(text)
+            .path(diagnostic.source_name.as_str())
+            .annotation(annotation);
+        let mut elements = vec![Element::from(snippet)];
+        if let Some(suggestion) = &diagnostic.suggestion {
+            elements.push(Element::from(Level::HELP.message(suggestion.as_str())));
+        }
+        renderer.render(&[Level::ERROR
+            .primary_title(diagnostic.message.as_str())
+            .elements(elements)])
+    }
+}
+
+impl fmt::Display for TrialError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.render(false))
+    }
+}
+
+/// Collects problems while a trial is read.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    found: Vec<Problem>,
+    suppressed: usize,
+}
+
+#[derive(Debug)]
+struct Problem {
+    span: Span,
+    message: String,
+    reason: String,
+    suggestion: Option<String>,
+}
+
+impl Problems {
+    /// Notes a problem.
+    pub(crate) fn add(
+        &mut self,
+        span: Span,
+        message: impl Into<String>,
+        reason: impl Into<String>,
+        suggestion: impl Into<Option<String>>,
+    ) {
+        if self.is_full() {
+            self.suppressed += 1;
+            return;
+        }
+        self.found.push(Problem {
+            span,
+            message: message.into(),
+            reason: reason.into(),
+            suggestion: suggestion.into(),
+        });
+    }
+
+    /// Whether there is no problem.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Whether further problems are only counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= DIAGNOSTICS_MAX
+    }
+
+    /// The error, if there is a problem. `texts` are the name and text of the file and its base.
+    pub(crate) fn into_error(
+        mut self,
+        file: (&str, &str),
+        base: Option<(&str, &str)>,
+    ) -> Option<TrialError> {
+        if self.found.is_empty() {
+            return None;
+        }
+        self.found
+            .sort_by_key(|problem| (problem.span.source == Source::Base, problem.span.start));
+        let diagnostics = self
+            .found
+            .into_iter()
+            .map(|problem| {
+                let (name, text) = match (problem.span.source, base) {
+                    (Source::Base, Some(base)) => base,
+                    _ => file,
+                };
+                diagnostic(problem, name, text)
+            })
+            .collect();
+        let texts = std::iter::once(file)
+            .chain(base)
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .collect();
+        Some(TrialError {
+            diagnostics,
+            suppressed: self.suppressed,
+            texts,
+        })
+    }
+}
+
+/// Finds line and column, and puts the span on character boundaries inside the text.
+fn diagnostic(problem: Problem, name: &str, text: &str) -> Diagnostic {
+    let start = text.floor_char_boundary(problem.span.start.min(text.len()));
+    let end = text.ceil_char_boundary(problem.span.end.clamp(start, text.len()));
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    Diagnostic {
+        source_name: name.to_owned(),
+        line: text[..start].matches('\n').count() + 1,
+        column: text[line_start..start].chars().count() + 1,
+        span: start..end,
+        message: problem.message,
+        reason: problem.reason,
+        suggestion: problem.suggestion,
+    }
+}
+
+/// "did you mean `x`?", if a candidate is close to what was written.
+pub(crate) fn did_you_mean<'a>(
+    written: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    if written.len() > SUGGESTION_LENGTH_MAX {
+        return None;
+    }
+    let lower = written.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let similarity = strsim::jaro_winkler(&lower, &candidate.to_lowercase());
+            (candidate, similarity)
+        })
+        .filter(|(_, similarity)| *similarity >= 0.8)
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))
+        .map(|(candidate, _)| format!("did you mean `{candidate}`?"))
+}
+
+/// What was written, shortened for a message.
+pub(crate) fn quoted(written: &str) -> String {
+    const SHOWN: usize = 60;
+    if written.chars().count() <= SHOWN {
+        format!("`{}`", written.escape_debug())
+    } else {
+        let head: String = written.chars().take(SHOWN).collect();
+        format!("`{}…`", head.escape_debug())
+    }
+}

@@ -1,0 +1,37 @@
+//! The embedded trials.
+
+use crate::trial::Trial;
+
+/// Name and text of every preset, in the order in which they are listed.
+const PRESETS: [(&str, &str); 3] = [
+    ("breast", include_str!("../presets/breast.toml")),
+    ("colorectal", include_str!("../presets/colorectal.toml")),
+    ("melanoma", include_str!("../presets/melanoma.toml")),
+];
+
+/// Names of the presets.
+pub fn preset_names() -> impl Iterator<Item = &'static str> + Clone {
+    PRESETS.iter().map(|(name, _)| *name)
+}
+
+/// The commented file of a preset.
+pub fn preset_text(name: &str) -> Option<&'static str> {
+    PRESETS
+        .iter()
+        .find(|(preset, _)| *preset == name)
+        .map(|(_, text)| *text)
+}
+
+impl Trial {
+    /// The trial of a preset; `None` if there is no preset of this name.
+    ///
+    /// # Panics
+    /// If an embedded preset is not valid, which tests rule out.
+    pub fn preset(name: &str) -> Option<Self> {
+        let text = preset_text(name)?;
+        Some(
+            Self::parse(&format!("preset {name}"), text)
+                .unwrap_or_else(|error| panic!("embedded preset is not valid:\n{error}")),
+        )
+    }
+}

@@ -1,0 +1,557 @@
+//! From the text of a trial file to a checked trial.
+
+use reseed_model::scenario::Arm;
+use reseed_stats::Endpoint;
+
+use crate::check;
+use crate::diagnostic::{Problems, Source, Span, TrialError, did_you_mean, quoted};
+use crate::document::{self, Node, Table, Value, overlay};
+use crate::drug_tables::{ARM, BLOCK, DIRECT, ROUTES};
+use crate::drugs::{self, NamedDrug};
+use crate::field::{
+    OtherUnit, Place, Quantity, above, choice, is_name, known, number, quantity, read,
+    refuse_name, refuse_unknown, rivals, wrong_type,
+};
+use crate::preset::{preset_names, preset_text};
+use crate::tables::{Draft, HORIZON_DAYS_MAX, TRIAL, VISITS_MAX, months, years};
+use crate::trial::{Primary, Trial};
+
+/// Longest trial file, bytes.
+pub(crate) const FILE_LENGTH_MAX: usize = 1 << 20;
+
+/// Most arms of a trial.
+pub(crate) const ARMS_MAX: usize = 1024;
+
+/// Most drugs of an arm.
+const ARM_DRUGS_MAX: usize = 64;
+
+/// What the arm is called that is the control where `control` is not given.
+const CONTROL: &str = "control";
+
+/// A duration on the time axis.
+const DAY: Quantity = quantity("days", above(0.0, 2.0 * HORIZON_DAYS_MAX));
+
+const YEARS: OtherUnit = OtherUnit {
+    key: "years",
+    unit: "years",
+    convert: years,
+};
+
+const MONTHS: OtherUnit = OtherUnit {
+    key: "months",
+    unit: "months",
+    convert: months,
+};
+
+/// Reads a trial.
+pub(crate) fn trial(source_name: &str, text: &str) -> Result<Trial, TrialError> {
+    let mut problems = Problems::default();
+    if text.len() > FILE_LENGTH_MAX {
+        problems.add(
+            START,
+            "the trial file is too large",
+            format!("{} bytes, at most {FILE_LENGTH_MAX} are allowed", text.len()),
+            None,
+        );
+        return Err(refused(problems, (source_name, ""), None));
+    }
+    let file = document::parse(Source::File, text, &mut problems);
+    let Some(file) = file else {
+        return Err(refused(problems, (source_name, text), None));
+    };
+    let base = match base(&file, &mut problems) {
+        Ok(base) => base,
+        Err(()) => return Err(refused(problems, (source_name, text), None)),
+    };
+    let base_name = base.map(|name| format!("preset {name}"));
+    let base_text = base.and_then(preset_text);
+    let trial = assemble(file, base_text, &mut problems);
+    let base = base_name.as_deref().zip(base_text);
+    match problems.into_error((source_name, text), base) {
+        None => Ok(trial),
+        Some(error) => Err(error),
+    }
+}
+
+const START: Span = Span {
+    source: Source::File,
+    start: 0,
+    end: 0,
+};
+
+fn refused(problems: Problems, file: (&str, &str), base: Option<(&str, &str)>) -> TrialError {
+    problems
+        .into_error(file, base)
+        .expect("only called after a problem was noted")
+}
+
+/// The preset that the file builds on.
+fn base(file: &Table, problems: &mut Problems) -> Result<Option<&'static str>, ()> {
+    let Some(node) = file.get("base") else {
+        return Ok(None);
+    };
+    let Some(name) = node.as_text() else {
+        wrong_type("base", "the name of a preset", node, problems);
+        return Err(());
+    };
+    let found = preset_names().find(|preset| *preset == name);
+    if found.is_none() {
+        problems.add(
+            node.span,
+            format!("unknown preset {}", quoted(name)),
+            format!("must be one of: {}", preset_names().collect::<Vec<_>>().join(", ")),
+            did_you_mean(name, preset_names()),
+        );
+    }
+    found.map(Some).ok_or(())
+}
+
+/// Lays the file over its base and reads the whole.
+fn assemble(file: Table, base_text: Option<&str>, problems: &mut Problems) -> Trial {
+    let rivals = all_rivals();
+    let own = file.clone();
+    let root = match base_text.and_then(|text| document::parse(Source::Base, text, problems)) {
+        Some(mut root) => {
+            overlay(&mut root, file, &rivals);
+            root
+        }
+        None => file,
+    };
+    let place = Place {
+        table: &root,
+        span: START,
+        name: "the trial file",
+    };
+    let mut draft = Draft::blank();
+    read(TRIAL, place, &mut draft, problems);
+    refuse_unknown(place, known(TRIAL), problems);
+    visits(&root, &mut draft, problems);
+    let delay_days = draft.trial.scenario.local_treatment.delay_days;
+    let drugs = drugs::drugs(&root, delay_days, &rivals, problems);
+    let arms = arms(&root, &drugs, problems);
+    place_arms(arms, drugs, &mut draft.trial);
+    draft.settle();
+    draft.trial.scenario.control = control(&root, &draft.trial, problems);
+    primary(&root, &own, &mut draft.trial, problems);
+    check::whole(&root, &draft, problems);
+    draft.trial
+}
+
+/// Groups of keys of which giving one replaces an inherited other.
+fn all_rivals() -> Vec<Vec<&'static str>> {
+    let mut groups = vec![
+        vec!["visits", "visits_days"],
+        vec!["doses", "until_day", "until_years"],
+        vec!["dose_mg", "dose_mg_per_kg"],
+        vec!["years", "months", "days"],
+    ];
+    rivals(TRIAL, &mut groups);
+    rivals(DIRECT, &mut groups);
+    rivals(BLOCK, &mut groups);
+    for route in ROUTES {
+        rivals(route, &mut groups);
+    }
+    groups
+}
+
+/// Expands `follow_up.visits` into days.
+fn visits(root: &Table, draft: &mut Draft, problems: &mut Problems) {
+    let Some(node) = root.at(&["follow_up", "visits"]) else {
+        return;
+    };
+    if let Some(entry) = root.table("follow_up").and_then(|table| table.entry("visits_days")) {
+        problems.add(
+            entry.key_span,
+            "`visits` and `visits_days` say the same thing twice",
+            "visits are already given by intervals",
+            "keep one of the two".to_owned(),
+        );
+    }
+    let Value::List(runs) = &node.value else {
+        wrong_type(
+            "visits",
+            "a list such as [{ every_months = 6, until_years = 5 }]",
+            node,
+            problems,
+        );
+        return;
+    };
+    let mut days = Vec::new();
+    let mut from = 0.0;
+    for run in runs {
+        let Some(until) = visit_run(run, from, &mut days, problems) else {
+            return;
+        };
+        from = until;
+    }
+    draft.trial.scenario.follow_up.visits_days = days;
+}
+
+/// Adds the visits of one run that starts after `from`; returns its end.
+fn visit_run(run: &Node, from: f64, days: &mut Vec<f64>, problems: &mut Problems) -> Option<f64> {
+    const KEYS: [&str; 4] = ["every_months", "every_days", "until_years", "until_days"];
+    let Some(table) = run.as_table() else {
+        wrong_type("visits", "a list of tables", run, problems);
+        return None;
+    };
+    let place = Place {
+        table,
+        span: run.span,
+        name: "the visits",
+    };
+    refuse_unknown(place, KEYS.into_iter(), problems);
+    let every = one_of(place, [("every_months", Some(&MONTHS)), ("every_days", None)], problems)?;
+    let until = one_of(place, [("until_years", Some(&YEARS)), ("until_days", None)], problems)?;
+    let runs = (until - from) / every;
+    if runs > VISITS_MAX as f64 || days.len() > VISITS_MAX {
+        problems.add(
+            run.span,
+            "too many visits",
+            format!("at most {VISITS_MAX} are allowed"),
+            None,
+        );
+        return None;
+    }
+    if until <= from {
+        problems.add(
+            run.span,
+            "these visits end before they begin",
+            format!("until {until} days, but the visits before last until {from} days"),
+            None,
+        );
+        return None;
+    }
+    // Counting from the start of the run keeps rounding from adding up.
+    let mut last = from;
+    for visit in 1u32.. {
+        last = from + f64::from(visit) * every;
+        if last > until + 1e-6 {
+            break;
+        }
+        days.push(last);
+    }
+    Some(last - every)
+}
+
+/// The value of the one key of two that is given.
+fn one_of(
+    place: Place<'_>,
+    keys: [(&'static str, Option<&OtherUnit>); 2],
+    problems: &mut Problems,
+) -> Option<f64> {
+    let mut given = keys
+        .into_iter()
+        .filter_map(|(key, other)| place.table.get(key).map(|node| (key, other, node)));
+    match (given.next(), given.next()) {
+        (Some((key, other, node)), None) => number(key, DAY, other, node, problems),
+        _ => {
+            problems.add(
+                place.span,
+                format!("{} must say it in one way", place.name),
+                format!("needs exactly one of `{}` and `{}`", keys[0].0, keys[1].0),
+                None,
+            );
+            None
+        }
+    }
+}
+
+/// An arm with the positions of its drugs among the file's.
+struct NamedArm {
+    name: String,
+    radiotherapy: bool,
+    drugs: Vec<usize>,
+}
+
+/// Reads the arms that are kept, in the order of the file.
+fn arms(root: &Table, drugs: &[NamedDrug], problems: &mut Problems) -> Vec<NamedArm> {
+    let Some(node) = root.get("arms") else {
+        problems.add(
+            START,
+            "the trial has no arms",
+            "needs `[arms.NAME]` tables",
+            "give them, or build on a preset with `base = \"breast\"` as the file's first line"
+                .to_owned(),
+        );
+        return Vec::new();
+    };
+    let Some(table) = node.as_table() else {
+        wrong_type("arms", "a table of arms by name", node, problems);
+        return Vec::new();
+    };
+    let kept = kept_arms(root, table, problems);
+    let mut arms = Vec::new();
+    for entry in &table.entries {
+        if kept
+            .as_ref()
+            .is_some_and(|kept| !kept.contains(&entry.key.as_str()))
+        {
+            continue;
+        }
+        if !is_name(&entry.key) {
+            refuse_name("arm", &entry.key, entry.key_span, problems);
+            continue;
+        }
+        let Some(own) = entry.node.as_table() else {
+            wrong_type(&entry.key, "a table", &entry.node, problems);
+            continue;
+        };
+        if drugs::removed(own, problems) {
+            continue;
+        }
+        if arms.len() == ARMS_MAX {
+            problems.add(
+                entry.key_span,
+                "too many arms",
+                format!("at most {ARMS_MAX} are allowed"),
+                None,
+            );
+            break;
+        }
+        arms.push(arm(&entry.key, own, entry.node.span, drugs, problems));
+    }
+    if arms.is_empty() && problems.is_empty() {
+        problems.add(
+            node.span,
+            "the trial has no arms",
+            "all arms are removed",
+            None,
+        );
+    }
+    arms
+}
+
+/// The names of `arms_only`.
+fn kept_arms<'a>(
+    root: &'a Table,
+    arms: &Table,
+    problems: &mut Problems,
+) -> Option<Vec<&'a str>> {
+    let node = root.get("arms_only")?;
+    let names = names("arms_only", node, ARMS_MAX, problems)?;
+    for (name, span) in &names {
+        if arms.entry(name).is_none() {
+            problems.add(
+                *span,
+                format!("unknown arm {}", quoted(name)),
+                "no arm has this name",
+                did_you_mean(name, arms.keys()),
+            );
+        }
+    }
+    Some(names.into_iter().map(|(name, _)| name).collect())
+}
+
+/// A list of different names.
+fn names<'a>(
+    key: &str,
+    node: &'a Node,
+    len_max: usize,
+    problems: &mut Problems,
+) -> Option<Vec<(&'a str, Span)>> {
+    let Value::List(items) = &node.value else {
+        wrong_type(key, "a list of names", node, problems);
+        return None;
+    };
+    if items.len() > len_max {
+        problems.add(
+            node.span,
+            format!("{} is too long", quoted(key)),
+            format!("{} names, at most {len_max} are allowed", items.len()),
+            None,
+        );
+        return None;
+    }
+    let mut names: Vec<(&str, Span)> = Vec::new();
+    for item in items {
+        let Some(name) = item.as_text() else {
+            wrong_type(key, "a list of names", item, problems);
+            continue;
+        };
+        if names.iter().any(|(other, _)| *other == name) {
+            problems.add(
+                item.span,
+                format!("{} is named twice", quoted(name)),
+                "already in this list",
+                "remove it".to_owned(),
+            );
+        } else {
+            names.push((name, item.span));
+        }
+    }
+    Some(names)
+}
+
+fn arm(
+    name: &str,
+    table: &Table,
+    span: Span,
+    drugs: &[NamedDrug],
+    problems: &mut Problems,
+) -> NamedArm {
+    let place_name = format!("[arms.{name}]");
+    let place = Place {
+        table,
+        span,
+        name: &place_name,
+    };
+    let mut arm = NamedArm {
+        name: name.to_owned(),
+        radiotherapy: false,
+        drugs: Vec::new(),
+    };
+    read(ARM, place, &mut arm.radiotherapy, problems);
+    refuse_unknown(place, known(ARM), problems);
+    let given = table
+        .get("drugs")
+        .and_then(|node| names("drugs", node, ARM_DRUGS_MAX, problems));
+    for (drug, span) in given.unwrap_or_default() {
+        let Some(position) = drugs.iter().position(|known| known.key == drug) else {
+            problems.add(
+                span,
+                format!("unknown drug {} in {place_name}", quoted(drug)),
+                "no drug has this name",
+                did_you_mean(drug, drugs.iter().map(|known| known.key.as_str())),
+            );
+            continue;
+        };
+        let molecule = &drugs[position].drug.name;
+        if let Some(twin) = arm
+            .drugs
+            .iter()
+            .find(|other| drugs[**other].drug.name == *molecule)
+        {
+            problems.add(
+                span,
+                format!("{place_name} gives the molecule {} twice", quoted(molecule)),
+                format!("{} is the same molecule", quoted(&drugs[*twin].key)),
+                "make one drug whose schedule is a list of both runs of doses".to_owned(),
+            );
+        }
+        arm.drugs.push(position);
+    }
+    arm
+}
+
+/// Puts arms, and the drugs that they use, into the trial.
+fn place_arms(arms: Vec<NamedArm>, drugs: Vec<NamedDrug>, trial: &mut Trial) {
+    let mut used: Vec<usize> = arms.iter().flat_map(|arm| arm.drugs.clone()).collect();
+    used.sort_unstable();
+    used.dedup();
+    trial.scenario.arms = arms
+        .into_iter()
+        .map(|arm| Arm {
+            name: arm.name,
+            radiotherapy: arm.radiotherapy,
+            drugs: arm
+                .drugs
+                .into_iter()
+                .filter_map(|drug| used.binary_search(&drug).ok())
+                .collect(),
+        })
+        .collect();
+    for (position, named) in drugs.into_iter().enumerate() {
+        if used.binary_search(&position).is_ok() {
+            trial.drug_keys.push(named.key);
+            trial.scenario.drugs.push(named.drug);
+        }
+    }
+}
+
+/// Position of the control.
+fn control(root: &Table, trial: &Trial, problems: &mut Problems) -> usize {
+    let arms = || trial.scenario.arms.iter().map(|arm| arm.name.as_str());
+    match root.get("control") {
+        None => trial.arm(CONTROL).unwrap_or_else(|| {
+            if !trial.scenario.arms.is_empty() {
+                problems.add(
+                    START,
+                    "the trial has no control",
+                    format!("needs `control`, for no arm is called `{CONTROL}`"),
+                    arms().next().map(|arm| format!("for example control = \"{arm}\"")),
+                );
+            }
+            0
+        }),
+        Some(node) => position_of_arm("control", node, trial, problems).unwrap_or(0),
+    }
+}
+
+fn position_of_arm(
+    key: &str,
+    node: &Node,
+    trial: &Trial,
+    problems: &mut Problems,
+) -> Option<usize> {
+    let Some(name) = node.as_text() else {
+        wrong_type(key, "the name of an arm", node, problems);
+        return None;
+    };
+    let position = trial.arm(name);
+    if position.is_none() {
+        problems.add(
+            node.span,
+            format!("unknown arm {}", quoted(name)),
+            "no arm of this trial has this name",
+            did_you_mean(name, trial.scenario.arms.iter().map(|arm| arm.name.as_str())),
+        );
+    }
+    position
+}
+
+/// Reads `compare.primary`. What is not given is the first arm that is not the control, local
+/// recurrence, and the last time of comparison.
+fn primary(root: &Table, own: &Table, trial: &mut Trial, problems: &mut Problems) {
+    let control = trial.scenario.control;
+    let first = (0..trial.scenario.arms.len()).find(|arm| *arm != control);
+    trial.primary = Primary {
+        arm: first.unwrap_or(control),
+        endpoint: Endpoint::Local,
+        day: trial.compare_days.last().copied().unwrap_or(f64::NAN),
+    };
+    let Some(node) = root.at(&["compare", "primary"]) else {
+        return;
+    };
+    let Some(table) = node.as_table() else {
+        wrong_type(
+            "primary",
+            "a table such as { arm = \"siltuximab\", endpoint = \"local\", years = 5 }",
+            node,
+            problems,
+        );
+        return;
+    };
+    let place = Place {
+        table,
+        span: node.span,
+        name: "the primary comparison",
+    };
+    refuse_unknown(
+        place,
+        ["arm", "endpoint", "days", "years", "months"].into_iter(),
+        problems,
+    );
+    let is_own = own.at(&["compare", "primary", "arm"]).is_some();
+    if let Some(node) = table.get("arm") {
+        // A base's primary arm may be one that the file has removed.
+        let inherited_and_removed =
+            !is_own && node.as_text().is_some_and(|name| trial.arm(name).is_none());
+        if !inherited_and_removed
+            && let Some(arm) = position_of_arm("arm", node, trial, problems)
+        {
+            trial.primary.arm = arm;
+        }
+    }
+    if let Some(node) = table.get("endpoint")
+        && let Some(endpoint) = choice("endpoint", &Endpoint::ALL.map(Endpoint::name), node, problems)
+    {
+        trial.primary.endpoint = Endpoint::ALL[endpoint];
+    }
+    for (key, other) in [("days", None), ("years", Some(&YEARS)), ("months", Some(&MONTHS))] {
+        if let Some(node) = table.get(key)
+            && let Some(day) = number(key, DAY, other, node, problems)
+        {
+            trial.primary.day = day;
+        }
+    }
+}

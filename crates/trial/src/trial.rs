@@ -1,0 +1,138 @@
+//! A validated trial and what follows from it alone.
+
+use reseed_model::patient::EXCLUSIONS;
+use reseed_model::scenario::Scenario;
+use reseed_stats::{Endpoint, Shape};
+
+use crate::canonical;
+use crate::diagnostic::TrialError;
+use crate::histogram::{HISTOGRAMS, Histogram};
+use crate::read;
+use crate::strata::Strata;
+
+/// Days in a year, on average.
+pub const DAYS_PER_YEAR: f64 = 365.25;
+
+/// Days in a month, the width of a time bin.
+pub const DAYS_PER_MONTH: f64 = DAYS_PER_YEAR / 12.0;
+
+/// A trial: what to simulate, on how many patients, and how to count and compare.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// Short name, of letters, digits and `_+.-`.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// What the patient model computes.
+    pub scenario: Scenario,
+    /// Key in the trial file of each of the scenario's drugs. A drug's own `name` is its
+    /// molecule, which several keys may share.
+    pub drug_keys: Vec<String>,
+    /// Patients to screen.
+    pub patients: u64,
+    /// Seed of all randomness.
+    pub seed: u64,
+    /// Whether results keep a record of every enrolled patient.
+    pub records: bool,
+    /// Classes of patients counted apart.
+    pub strata: Strata,
+    /// Times at which arms are compared, days from resection, increasing; each is the end of a
+    /// time bin.
+    pub compare_days: Vec<f64>,
+    /// The comparison that matters most.
+    pub primary: Primary,
+}
+
+/// The primary comparison, against the control.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Primary {
+    /// Position of the arm; the control's own if the trial has no other.
+    pub arm: usize,
+    /// What is compared.
+    pub endpoint: Endpoint,
+    /// When, days from resection; the end of a time bin.
+    pub day: f64,
+}
+
+impl Trial {
+    /// Reads and checks the text of a trial file. `source_name` is what errors call it.
+    ///
+    /// # Errors
+    /// [`TrialError`] with everything that is wrong.
+    pub fn parse(source_name: &str, text: &str) -> Result<Self, TrialError> {
+        read::trial(source_name, text)
+    }
+
+    /// The complete trial file: every value explicit, in one order and form. It parses back to
+    /// an equal trial.
+    pub fn canonical_toml(&self) -> String {
+        canonical::toml(self, canonical::Style::Plain)
+    }
+
+    /// As [`Self::canonical_toml`], with the meaning, unit and range of every key in comments.
+    pub fn documented_toml(&self) -> String {
+        canonical::toml(self, canonical::Style::Documented)
+    }
+
+    /// Identity of the trial: BLAKE3 of the model version and the canonical file without
+    /// `patients` and `seed`, which make a run and not a trial.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"reseed trial\0");
+        hasher.update(crate::MODEL_VERSION.as_bytes());
+        hasher.update(b"\0");
+        hasher.update(canonical::toml(self, canonical::Style::Identity).as_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
+    /// Lengths of the axes of the trial's tallies.
+    pub fn shape(&self) -> Shape {
+        Shape {
+            strata: self.strata.len(),
+            arms: self.scenario.arms.len(),
+            control: self.scenario.control,
+            bins: self.time_edges_days().len() - 1,
+            reasons: EXCLUSIONS,
+            histograms: HISTOGRAMS
+                .iter()
+                .map(|histogram| (histogram.name.to_owned(), histogram.bins()))
+                .collect(),
+        }
+    }
+
+    /// Edges of the time bins, days from resection: monthly from 0, the last at the horizon.
+    pub fn time_edges_days(&self) -> Vec<f64> {
+        time_edges_days(self.scenario.follow_up.horizon_days)
+    }
+
+    /// The time bin that ends on this day, if one does (to a millionth of a day).
+    pub fn bin_ending_at(&self, day: f64) -> Option<usize> {
+        bin_ending_at(&self.time_edges_days(), day)
+    }
+
+    /// The tumour histograms, the same for every trial.
+    pub fn histograms(&self) -> &'static [Histogram] {
+        &HISTOGRAMS
+    }
+
+    /// Position of an arm by its name.
+    pub fn arm(&self, name: &str) -> Option<usize> {
+        self.scenario.arms.iter().position(|arm| arm.name == name)
+    }
+}
+
+/// Edges of monthly bins up to the horizon.
+pub(crate) fn time_edges_days(horizon_days: f64) -> Vec<f64> {
+    let mut edges: Vec<f64> = (0u32..)
+        .map(|month| f64::from(month) * DAYS_PER_MONTH)
+        .take_while(|edge| *edge < horizon_days)
+        .collect();
+    edges.push(horizon_days);
+    edges
+}
+
+/// The bin whose upper edge is this day, to a millionth of a day.
+pub(crate) fn bin_ending_at(edges_days: &[f64], day: f64) -> Option<usize> {
+    let edge = edges_days.iter().position(|edge| (edge - day).abs() < 1e-6)?;
+    edge.checked_sub(1)
+}
