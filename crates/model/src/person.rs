@@ -27,6 +27,8 @@ pub(crate) struct Person {
     pub(crate) node_uniform: f64,
     pub(crate) residual_uniform: f64,
     pub(crate) native_gap: f64,
+    pub(crate) native_home_gap: f64,
+    pub(crate) native_late_home_gap: f64,
     pub(crate) native_burst_gap: f64,
 }
 
@@ -77,6 +79,8 @@ impl Person {
             node_uniform: stream.uniform(),
             residual_uniform: stream.uniform(),
             native_gap: stream.exponential(),
+            native_home_gap: stream.exponential(),
+            native_late_home_gap: stream.exponential(),
             native_burst_gap: stream.exponential(),
         }
     }

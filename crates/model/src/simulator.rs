@@ -41,7 +41,7 @@ impl Simulator {
             .collect();
         Self {
             drugs: Courses::new(scenario),
-            setting: Setting::new(scenario.clone(), factor),
+            setting: Setting::new(scenario.clone(), &factor),
             passes,
             stream: Stream::new(seed),
             work: Workspace::default(),

@@ -1,0 +1,695 @@
+//! What colonies shed, in order of time (sections 2 and 7).
+//!
+//! With z = γ·(ln K − ln N), which falls as a colony grows, the intensity c·N^γ dt of founders is
+//! c·(K^γ/β)·e^(−z)/z dz. In v = e^(−z) it is bounded by a constant while z is at least some
+//! `z_least`; so gaps in v are exponential, and a point is kept with probability z_least/z. No
+//! time step, no special function, and a later stop only cuts the tail.
+
+use super::founding::HomeShare;
+use super::{CANDIDATE, Candidate, Forest, SOURCE, Stage, Window, entry};
+use crate::colony::{Colony, Site};
+use crate::math;
+use crate::random::{Key, Stream};
+
+const BEFORE: u64 = 1;
+const BEFORE_HOME: u64 = 2;
+const BEFORE_HOME_LATE: u64 = 3;
+const AFTER: u64 = 4;
+const BURST: u64 = 5;
+const TAIL: u64 = 6;
+
+/// A colony that sheds before resection, with the next founder that settles somewhere.
+///
+/// The founders of a heavy patient are many, and most come after diagnosis has been brought
+/// forward by others, or after the first distant detection; so they are drawn one at a time.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    colony: u32,
+    key: Key,
+    /// Number of the point among the source's.
+    ordinal: u64,
+    stream: Stream,
+    /// γ, or γ + 1, times the log deficit of the founder.
+    z_founder: f64,
+    z_least: f64,
+    along: f64,
+    step: f64,
+    reach: f64,
+    home_rate: f64,
+    distant_rate: f64,
+    /// Bound on capture in `home_rate`.
+    capture: f64,
+    time: f64,
+    /// Uniform below the total rate: decides between home and away, and what is left of it
+    /// is the founder's mark.
+    fate: f64,
+}
+
+/// A window before resection, about to open.
+#[derive(Debug, Clone, Copy)]
+struct Opening {
+    position: usize,
+    key: Key,
+    /// First waiting time.
+    gap: f64,
+    /// Power of colony size in the intensity: γ, or γ + 1.
+    power: f64,
+    /// Log deficits at the window's start and end.
+    deficits: (f64, f64),
+    /// Rates per day and cell^γ of founders, at the plateau where the power is γ + 1.
+    home_rate: f64,
+    distant_rate: f64,
+    /// Bound on capture in `home_rate`.
+    capture: f64,
+}
+
+/// Everything random about a colony but when and where it was founded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Marks {
+    z: f64,
+    weight: f64,
+    gap: f64,
+    later_gap: f64,
+    aggressive: bool,
+    sleep: f64,
+}
+
+impl Forest<'_> {
+    // ---- Before resection -------------------------------------------------------------------
+
+    /// Opens the native tumour's windows. Up to its size at diagnosis, founders that come home
+    /// are captured in proportion to that size, so their intensity is exactly of power γ + 1;
+    /// beyond, capture is complete.
+    pub(super) fn shed_native(&mut self) {
+        let native = self.work.colonies[0];
+        let gamma = self.setting.gamma();
+        let home_rate = self.home_rate(&native, Window::Before);
+        let until = self.resection_so_far();
+        let grown = native.log_deficit_at(self.native_diagnosis);
+        let last = native.log_deficit_at(until);
+        let window = Opening {
+            position: 0,
+            key: native.key.child(BEFORE),
+            gap: native.gap,
+            power: gamma,
+            deficits: (native.log_deficit, last),
+            home_rate: 0.0,
+            distant_rate: self.distant_rate(),
+            capture: 1.0,
+        };
+        self.open_source(&window);
+        self.open_source(&Opening {
+            key: native.key.child(BEFORE_HOME),
+            gap: self.person.native_home_gap,
+            power: gamma + 1.0,
+            deficits: (native.log_deficit, grown),
+            home_rate: home_rate * self.setting.scenario.growth.plateau_cells
+                / self.person.diagnosis_cells,
+            distant_rate: 0.0,
+            ..window
+        });
+        self.open_source(&Opening {
+            key: native.key.child(BEFORE_HOME_LATE),
+            gap: self.person.native_late_home_gap,
+            deficits: (grown, last),
+            home_rate,
+            distant_rate: 0.0,
+            ..window
+        });
+    }
+
+    /// Opens the window of another colony that grows before resection.
+    pub(super) fn shed_before(&mut self, position: usize) {
+        let colony = self.work.colonies[position];
+        let until = self.resection_so_far().min(colony.detected);
+        if until <= colony.awake {
+            return;
+        }
+        // Capture grows with the native tumour, so its value at the end bounds it. That it is at
+        // most one already rules out most windows.
+        let gamma = self.setting.gamma();
+        let last_deficit = colony.log_deficit_at(until);
+        let home_rate = self.home_rate(&colony, Window::Before);
+        let z_least = gamma * last_deficit;
+        let rate = home_rate + self.distant_rate();
+        let step = z_least * colony.rate / (rate * self.setting.plateau_shedding);
+        if colony.gap * step >= math::exp(-z_least) {
+            return;
+        }
+        let capture = self.capture(until);
+        self.open_source(&Opening {
+            position,
+            key: colony.key.child(BEFORE),
+            gap: colony.gap,
+            power: gamma,
+            deficits: (colony.log_deficit, last_deficit),
+            home_rate: home_rate * capture,
+            distant_rate: self.distant_rate(),
+            capture,
+        });
+    }
+
+    /// Capture κ by the primary tumour (section 2).
+    pub(super) fn capture(&self, time: f64) -> f64 {
+        if time >= self.native_diagnosis {
+            return 1.0;
+        }
+        let native = self.work.colonies[0].cells(self.setting.ln_plateau, time);
+        (native / self.person.diagnosis_cells).min(1.0)
+    }
+
+    /// Resection as far as it is known: an upper bound before diagnosis.
+    fn resection_so_far(&self) -> f64 {
+        if self.stage == Stage::Growing {
+            self.diagnosis + self.setting.scenario.local_treatment.delay_days
+        } else {
+            self.resection
+        }
+    }
+
+    /// Opens a window, if anything is shed in it.
+    fn open_source(&mut self, window: &Opening) {
+        let colony = &self.work.colonies[window.position];
+        let (from_deficit, last_deficit) = window.deficits;
+        let z_least = window.power * last_deficit;
+        let rate = window.home_rate + window.distant_rate;
+        let step = z_least * colony.rate / (rate * self.setting.plateau_shedding);
+        let reach = math::exp(-z_least);
+        let first = window.gap * step;
+        // A rate of zero makes the step infinite or not a number.
+        if first.is_nan() || first >= reach {
+            return;
+        }
+        let along = first + math::exp(-window.power * from_deficit);
+        self.stream.open(window.key);
+        let mut source = Source {
+            colony: entry(window.position),
+            key: window.key,
+            ordinal: 0,
+            stream: self.stream.clone(),
+            z_founder: window.power * colony.log_deficit,
+            z_least,
+            along,
+            step,
+            reach,
+            home_rate: window.home_rate,
+            distant_rate: window.distant_rate,
+            capture: window.capture,
+            time: 0.0,
+            fate: 0.0,
+        };
+        if source.advance(colony) {
+            let number = entry(self.work.sources.len());
+            let time = source.time;
+            self.work.sources.push(source);
+            self.queue(time, number | SOURCE);
+        }
+    }
+
+    /// Takes a source's founder, draws its colony if the bound founds it, and turns to the
+    /// next.
+    pub(super) fn take_founder(&mut self, number: usize) {
+        if self.stage == Stage::Watching {
+            return;
+        }
+        let parent_number = self.work.sources[number].colony;
+        let parent = self.work.colonies[parent_number as usize];
+        let source = &self.work.sources[number];
+        let (time, key) = (source.time, source.key.child(source.ordinal));
+        let (site, mark) = if source.fate < source.home_rate {
+            (Site::Primary, source.fate / source.home_rate)
+        } else {
+            (
+                Site::Distant,
+                (source.fate - source.home_rate) / source.distant_rate,
+            )
+        };
+        // What the native tumour sheds was drawn with its capture.
+        let untreated = HomeShare::equal(if site == Site::Distant || parent_number == 0 {
+            1.0
+        } else {
+            self.capture(time) / source.capture
+        });
+        let founded = mark < untreated.bound;
+        let marks = founded.then(|| {
+            std::mem::swap(self.stream, &mut self.work.sources[number].stream);
+            let marks = self.draw_marks(Window::Before, site, parent.aggressive);
+            std::mem::swap(self.stream, &mut self.work.sources[number].stream);
+            marks
+        });
+        let source = &mut self.work.sources[number];
+        if source.advance(&parent) {
+            let next = source.time;
+            self.queue(next, entry(number) | SOURCE);
+        }
+        if let Some(marks) = marks {
+            self.count(parent.dominating);
+            let colony = self.colony(key, parent_number, site, time, &marks);
+            self.settle(&Candidate {
+                colony,
+                window: Window::Before,
+                mark,
+                untreated,
+            });
+        }
+    }
+
+    // ---- After resection --------------------------------------------------------------------
+
+    /// Opens the window of a distant or scar colony after resection.
+    pub(super) fn shed_after(&mut self, position: usize, from: f64, gap: f64) {
+        let colony = self.work.colonies[position];
+        let (deficit, full_reach) = self.detection_of(colony.site);
+        let home_rate = self.home_rate(&colony, Window::After);
+        let rate = self.distant_rate() + home_rate;
+        let gamma = self.setting.gamma();
+        let z_least = gamma * deficit;
+        let step = z_least * colony.rate / (rate * self.setting.plateau_shedding);
+        let mut along = gap * step;
+        if along.is_nan() || along >= full_reach || from >= self.stop {
+            return;
+        }
+        let reach_at = |time: f64| {
+            if colony.detected <= time {
+                full_reach
+            } else {
+                math::exp(-gamma * colony.log_deficit_at(time))
+            }
+        };
+        let reach = reach_at(self.stop);
+        along += math::exp(-gamma * colony.log_deficit_at(from));
+        if along >= reach {
+            return;
+        }
+        let looked_at_until = match (colony.dominating, self.dominating_end >= self.stop) {
+            (false, _) => 0.0,
+            (true, true) => reach,
+            (true, false) => reach_at(self.dominating_end),
+        };
+        let dull = if (reach - along) > FEW_POINTS * step {
+            self.dull(&colony)
+        } else {
+            Dull::NEVER
+        };
+        let key = colony.key.child(AFTER);
+        let z_founder = gamma * colony.log_deficit;
+        self.stream.open(key);
+        let mut ordinal = 0;
+        while along < reach {
+            ordinal += 1;
+            self.looked_at += u64::from(along < looked_at_until);
+            let accept = self.stream.uniform();
+            let fate = self.stream.uniform() * rate;
+            let comes_home = fate < home_rate;
+            let site = if comes_home {
+                Site::Scar
+            } else {
+                Site::Distant
+            };
+            let marks = self.draw_marks(Window::After, site, colony.aggressive);
+            if !(comes_home && dull.skips(&marks, along)) {
+                let z = -math::ln(along);
+                if accept * z < z_least {
+                    let time = (colony.awake + math::ln(z_founder / z) / colony.rate)
+                        .clamp(from, self.stop);
+                    let mark = if comes_home {
+                        fate / home_rate
+                    } else {
+                        (fate - home_rate) / self.distant_rate()
+                    };
+                    let key = key.child(ordinal);
+                    self.found(position, Window::After, key, site, time, mark, &marks);
+                }
+            }
+            if self.saturated() || self.overgrown() {
+                return;
+            }
+            along += self.stream.exponential() * step;
+        }
+    }
+
+    /// Draws the founders still circulating after the removal of a primary-site colony: the
+    /// flux at resection times `M_burst`, decaying exponentially (section 4).
+    pub(super) fn shed_burst(&mut self, position: usize) {
+        let local = &self.setting.scenario.local_treatment;
+        if !self.setting.surgery || local.burst_fold == 0.0 {
+            return;
+        }
+        let colony = self.work.colonies[position];
+        let home_rate = self.home_rate(&colony, Window::Burst);
+        let rate = self.distant_rate() + home_rate;
+        let size = math::exp(-self.setting.gamma() * colony.log_deficit_at(self.resection));
+        let total =
+            rate * self.setting.plateau_shedding * size * local.burst_fold * local.burst_days;
+        let mut along = colony.later_gap / total;
+        if along.is_nan() || along >= 1.0 {
+            return;
+        }
+        let key = colony.key.child(BURST);
+        self.stream.open(key);
+        let mut ordinal = 0;
+        while along < 1.0 {
+            ordinal += 1;
+            let time = self.resection - local.burst_days * math::ln_1p(-along);
+            if time >= self.stop || self.saturated() {
+                return;
+            }
+            self.draw_founding(position, Window::Burst, key.child(ordinal), time, home_rate);
+            along += self.stream.exponential() / total;
+        }
+    }
+
+    /// Draws the founders shed between detection without therapy and detection in the last arm
+    /// that has slowed the colony. Its size is bounded by the size at detection.
+    pub(super) fn shed_tail(&mut self, position: usize, last_detection: f64) {
+        let colony = self.work.colonies[position];
+        let home_rate = self.home_rate(&colony, Window::Tail);
+        let (_, reach) = self.detection_of(colony.site);
+        let rate = self.distant_rate() + home_rate;
+        let intensity = rate * self.setting.plateau_shedding * reach;
+        let stop = last_detection.min(self.stop);
+        if intensity <= 0.0 || colony.detected >= stop {
+            return;
+        }
+        let key = colony.key.child(TAIL);
+        self.stream.open(key);
+        let mut time = colony.detected;
+        let mut ordinal = 0;
+        loop {
+            ordinal += 1;
+            time += self.stream.exponential() / intensity;
+            if time >= stop || self.overgrown() {
+                return;
+            }
+            self.draw_founding(position, Window::Tail, key.child(ordinal), time, home_rate);
+        }
+    }
+
+    /// Draws one founder's fate and colony.
+    fn draw_founding(
+        &mut self,
+        parent: usize,
+        window: Window,
+        key: Key,
+        time: f64,
+        home_rate: f64,
+    ) {
+        let distant_rate = self.distant_rate();
+        let fate = self.stream.uniform() * (home_rate + distant_rate);
+        let (site, mark) = if fate < home_rate {
+            (Site::Scar, fate / home_rate)
+        } else {
+            (Site::Distant, (fate - home_rate) / distant_rate)
+        };
+        let aggressive = self.work.colonies[parent].aggressive;
+        let marks = self.draw_marks(window, site, aggressive);
+        self.found(parent, window, key, site, time, mark, &marks);
+    }
+
+    /// Queues a founder shed after resection, if its colony can matter.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one fact about the founder"
+    )]
+    fn found(
+        &mut self,
+        parent: usize,
+        window: Window,
+        key: Key,
+        site: Site,
+        time: f64,
+        mark: f64,
+        marks: &Marks,
+    ) {
+        let colony = self.colony(key, entry(parent), site, time, marks);
+        let Some(matters_in_dominating) = self.matters(&colony) else {
+            return;
+        };
+        self.count(matters_in_dominating && self.work.colonies[parent].dominating);
+        let number = entry(self.work.candidates.len());
+        self.work.candidates.push(Candidate {
+            colony,
+            window,
+            mark,
+            untreated: HomeShare::equal(1.0),
+        });
+        self.queue(time, number | CANDIDATE);
+    }
+
+    // ---- Rates ------------------------------------------------------------------------------
+
+    /// Log deficit at detection, and e^(−γ·deficit).
+    pub(super) fn detection_of(&self, site: Site) -> (f64, f64) {
+        match site {
+            Site::Distant => (self.setting.distant_deficit, self.setting.distant_reach),
+            Site::Scar | Site::Primary => (self.setting.scar_deficit, self.setting.scar_reach),
+        }
+    }
+
+    /// Bound on the rate, per day and cell^γ, at which cells of a colony come home.
+    fn home_rate(&self, colony: &Colony, window: Window) -> f64 {
+        self.home_rate_from(colony.site, colony.aggressive, window)
+    }
+
+    fn home_rate_from(&self, site: Site, aggressive: bool, window: Window) -> f64 {
+        let shedding = &self.setting.scenario.shedding;
+        let able = if aggressive {
+            1.0
+        } else {
+            shedding.aggressive_fraction
+        };
+        let passing = if site == Site::Distant {
+            1.0
+        } else {
+            shedding.lung_filter
+        };
+        let drawn = match window {
+            Window::Before => self.attraction_before,
+            Window::After | Window::Burst | Window::Tail => {
+                self.attraction_after * self.setting.capture_bound
+            }
+        };
+        self.person.covariates.shedding_per_day * able * passing * shedding.home_probability * drawn
+    }
+
+    fn distant_rate(&self) -> f64 {
+        self.person.covariates.shedding_per_day * self.setting.scenario.shedding.distant_probability
+    }
+
+    // ---- Marks ------------------------------------------------------------------------------
+
+    /// Draws a colony's marks from wherever the stream is. How many words it takes depends on
+    /// the window, the site and the parent, never on the arms.
+    pub(super) fn draw_marks(
+        &mut self,
+        window: Window,
+        site: Site,
+        parent_aggressive: bool,
+    ) -> Marks {
+        let z = self.stream.normal();
+        let weight = self.stream.exponential();
+        let gap = self.stream.exponential();
+        let later_gap = if window == Window::Before {
+            self.stream.exponential()
+        } else {
+            0.0
+        };
+        let aggressive = site != Site::Distant
+            || parent_aggressive
+            || self.stream.uniform() < self.setting.scenario.shedding.aggressive_fraction;
+        let probability = self.setting.scenario.dormancy.probability;
+        let sleeps =
+            site != Site::Primary && probability > 0.0 && self.stream.uniform() < probability;
+        let sleep = if sleeps {
+            self.stream.exponential().max(f64::MIN_POSITIVE)
+        } else {
+            0.0
+        };
+        Marks {
+            z,
+            weight,
+            gap,
+            later_gap,
+            aggressive,
+            sleep,
+        }
+    }
+
+    /// A colony with these marks, existing nowhere yet. One founded before resection that
+    /// sleeps stays dormant until it is woken.
+    pub(super) fn colony(
+        &self,
+        key: Key,
+        parent: u32,
+        site: Site,
+        founded: f64,
+        marks: &Marks,
+    ) -> Colony {
+        let growth = &self.setting.scenario.growth;
+        let mut base_rate =
+            self.person.covariates.growth_per_day * math::exp(growth.colony_sigma * marks.z);
+        if site == Site::Distant {
+            base_rate *= growth.distant_ratio;
+        }
+        let boosted = site != Site::Distant;
+        let rate = if boosted {
+            base_rate * (1.0 + growth.cxcl1_boost)
+        } else {
+            base_rate
+        };
+        let awake = if marks.sleep == 0.0 {
+            founded
+        } else if self.stage == Stage::Watching {
+            self.waking_time(founded, marks.sleep)
+        } else {
+            f64::INFINITY
+        };
+        let mut colony = Colony {
+            key,
+            parent,
+            site,
+            aggressive: marks.aggressive,
+            boosted,
+            founded,
+            awake,
+            sleep: marks.sleep,
+            log_deficit: self.founder_deficit(marks.weight),
+            base_rate,
+            rate,
+            detected: f64::INFINITY,
+            gap: marks.gap,
+            later_gap: marks.later_gap,
+            arms: 0,
+            dominating: false,
+        };
+        if site != Site::Primary && awake.is_finite() {
+            colony.detected = colony.reaches(self.detection_of(site).0);
+        }
+        colony
+    }
+
+    // ---- What can matter --------------------------------------------------------------------
+
+    /// Whether a colony founded after resection can matter, and if so whether in the dominating
+    /// course: it must be detected, or found another, before the last course ends.
+    pub(super) fn matters(&self, colony: &Colony) -> Option<bool> {
+        if !self.matters_before(colony, self.stop) {
+            return None;
+        }
+        let dominating_stop = self.dominating_end.min(self.end);
+        Some(dominating_stop >= self.stop || self.matters_before(colony, dominating_stop))
+    }
+
+    fn matters_before(&self, colony: &Colony, stop: f64) -> bool {
+        if colony.detected < stop {
+            return true;
+        }
+        if colony.awake >= stop {
+            return false;
+        }
+        let (deficit, reach) = self.detection_of(colony.site);
+        let rate = self.distant_rate() + self.home_rate(colony, Window::After);
+        let gamma = self.setting.gamma();
+        let along =
+            colony.gap * gamma * deficit * colony.rate / (rate * self.setting.plateau_shedding);
+        along < reach
+            && along + math::exp(-gamma * colony.log_deficit)
+                < math::exp(-gamma * colony.log_deficit_at(stop))
+    }
+
+    /// From when on the scar colonies that a colony founds are too late to matter.
+    fn dull(&self, parent: &Colony) -> Dull {
+        let growth = &self.setting.scenario.growth;
+        let gamma = self.setting.gamma();
+        let (deficit, _) = self.detection_of(Site::Scar);
+        let z_detected = gamma * deficit;
+        let founder = self.setting.founder_deficit - math::ln(Dull::WEIGHT_MAX);
+        // The bounding intensity of a colony's founders rises with its size below this only;
+        // and founders must be smaller than what is detected.
+        if z_detected < 1.0 || founder <= deficit {
+            return Dull::NEVER;
+        }
+        let rate = self.distant_rate() + self.home_rate_from(Site::Scar, true, Window::After);
+        let beta = self.person.covariates.growth_per_day * (1.0 + growth.cxcl1_boost);
+        let clock_detected = math::ln(founder / deficit);
+        let founder_reach = math::exp(-gamma * founder);
+        Dull {
+            along: Dull::Z_MAX.map(|z_max| {
+                let fastest = beta * math::exp(growth.colony_sigma * z_max);
+                Dull::GAP_MIN.map(|gap_min| {
+                    let step = z_detected * fastest / (rate * self.setting.plateau_shedding);
+                    let reach = gap_min * step + founder_reach;
+                    let clock_founding = if reach < 1.0 {
+                        math::ln(gamma * founder / -math::ln(reach))
+                    } else {
+                        f64::INFINITY
+                    };
+                    let latest = self.stop - clock_detected.min(clock_founding) / fastest;
+                    if latest <= parent.awake {
+                        return 0.0;
+                    }
+                    math::exp(-gamma * parent.log_deficit_at(latest))
+                })
+            }),
+        }
+    }
+}
+
+/// Sources with fewer points than this to come are not worth working out when they turn dull.
+const FEW_POINTS: f64 = 8.0;
+
+/// Points along a source, in v, beyond which a scar colony cannot matter, by how fast it grows
+/// and how long its first founder waits: a slow colony can then neither be detected nor found
+/// another before everything stops.
+#[derive(Debug, Clone, Copy)]
+struct Dull {
+    along: [[f64; 3]; 4],
+}
+
+impl Dull {
+    /// Upper ends of the classes of the growth deviate z.
+    const Z_MAX: [f64; 4] = [0.0, 1.0, 2.0, 3.0];
+    /// Lower ends of the classes of the waiting time.
+    const GAP_MIN: [f64; 3] = [0.5, 1.0 / 32.0, 1.0 / 512.0];
+    /// Heavier founders, in units of their mean, are never dull.
+    const WEIGHT_MAX: f64 = 16.0;
+    /// No point is dull.
+    const NEVER: Self = Self {
+        along: [[f64::INFINITY; 3]; 4],
+    };
+
+    #[inline]
+    fn skips(&self, marks: &Marks, along: f64) -> bool {
+        let class = Self::Z_MAX.iter().position(|z_max| marks.z < *z_max);
+        let wait = Self::GAP_MIN
+            .iter()
+            .position(|gap_min| marks.gap >= *gap_min);
+        match (class, wait) {
+            (Some(class), Some(wait)) => {
+                marks.weight <= Self::WEIGHT_MAX && along >= self.along[class][wait]
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Source {
+    /// Turns to the next point that is kept; false at the end of the window.
+    fn advance(&mut self, colony: &Colony) -> bool {
+        if self.ordinal > 0 {
+            self.along += self.stream.exponential() * self.step;
+        }
+        while self.along < self.reach {
+            self.ordinal += 1;
+            let z = -math::ln(self.along);
+            if self.stream.uniform() * z < self.z_least {
+                self.fate = self.stream.uniform() * (self.home_rate + self.distant_rate);
+                let grown = math::ln(self.z_founder / z) / colony.rate;
+                self.time = colony.awake + grown.max(0.0);
+                return true;
+            }
+            self.along += self.stream.exponential() * self.step;
+        }
+        false
+    }
+}
