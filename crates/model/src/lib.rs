@@ -5,6 +5,7 @@
 //! the seed and the screening index, with the same bits on every machine.
 
 mod colony;
+mod cumulative;
 pub mod endpoints;
 mod forest;
 pub mod math;

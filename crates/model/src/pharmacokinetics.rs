@@ -52,6 +52,43 @@ pub struct Kinetics {
     until_day: f64,
 }
 
+/// The concentration between two kinks: a constant and decaying terms, mg/L.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Segment {
+    constant: f64,
+    amplitudes: [f64; 3],
+    rates_per_day: [f64; 3],
+}
+
+impl Segment {
+    /// Concentration this many days into the segment.
+    pub(crate) fn concentration_mg_per_l(&self, days: f64) -> f64 {
+        let mut sum = self.constant;
+        for (amplitude, rate) in self.amplitudes.iter().zip(&self.rates_per_day) {
+            if *amplitude != 0.0 {
+                sum += amplitude * math::exp(-rate * days);
+            }
+        }
+        sum.max(0.0)
+    }
+}
+
+impl Dosed {
+    /// Days on which the concentration has a kink, in no order: dose starts and infusion ends.
+    pub(crate) fn kinks(&self) -> impl Iterator<Item = f64> {
+        let infusion_days = match self.route {
+            Route::Infusion { days } => Some(days),
+            Route::Bolus | Route::Absorption { .. } => None,
+        };
+        self.schedule.iter().flat_map(move |block| {
+            (0..block.doses).flat_map(move |dose| {
+                let day = block.first_day + f64::from(dose) * block.interval_days;
+                std::iter::once(day).chain(infusion_days.map(|length| day + length))
+            })
+        })
+    }
+}
+
 /// Below this share of the half-effect concentration a drug is gone.
 const NEGLIGIBLE: f64 = 1e-12;
 
@@ -88,18 +125,33 @@ impl Kinetics {
 
     /// Plasma concentration, mg/L, on a day from resection.
     pub fn concentration_mg_per_l(&self, day: f64) -> f64 {
-        let mut total = 0.0;
+        self.segment(day).concentration_mg_per_l(0.0)
+    }
+
+    /// The concentration from a day to the next kink.
+    pub(crate) fn segment(&self, day: f64) -> Segment {
+        let mut segment = Segment::default();
+        for (slot, term) in segment.rates_per_day.iter_mut().zip(&self.terms) {
+            *slot = term.rate_per_day;
+        }
         for (block, dose_mg) in &self.blocks {
             let Some((given, elapsed)) = doses_given(block, day) else {
                 continue;
             };
-            let mut response = 0.0;
-            for term in &self.terms {
-                response += term.coefficient * self.superpose(block, *term, given, elapsed);
+            for (slot, term) in segment.amplitudes.iter_mut().zip(&self.terms) {
+                let (amplitude, constant) = self.superpose(block, *term, given, elapsed);
+                *slot += dose_mg * term.coefficient * amplitude;
+                segment.constant += dose_mg * term.coefficient * constant;
             }
-            total += dose_mg * response;
         }
-        total.max(0.0)
+        segment
+    }
+
+    /// What a plasma concentration does to one gene.
+    pub(crate) fn effect(&self, gene: usize, concentration_mg_per_l: f64) -> f64 {
+        self.effects[gene].map_or(0.0, |effect| {
+            effect.inhibition(concentration_mg_per_l * self.tissue_fraction)
+        })
     }
 
     /// Inhibition of every gene on a day from resection.
@@ -124,38 +176,27 @@ impl Kinetics {
             .fold(0.0, |fastest, term| term.rate_per_day.max(fastest))
     }
 
-    /// Days on which the concentration has a kink, in no order: dose starts and infusion ends.
-    pub(crate) fn kinks(&self) -> impl Iterator<Item = f64> {
-        let infusion_days = self.infusion_days;
-        self.blocks.iter().flat_map(move |(block, _)| {
-            (0..block.doses).flat_map(move |dose| {
-                let day = block.first_day + f64::from(dose) * block.interval_days;
-                let end = (infusion_days > 0.0).then_some(day + infusion_days);
-                std::iter::once(day).chain(end)
-            })
-        })
-    }
-
-    /// Sum of the term's exponential over the doses given, the last `elapsed` days ago.
-    fn superpose(&self, block: &DoseBlock, term: Term, given: u32, elapsed: f64) -> f64 {
+    /// The term's exponential summed over the doses given, the last `elapsed` days ago: what
+    /// decays from now on, and what stays while an infusion runs.
+    fn superpose(&self, block: &DoseBlock, term: Term, given: u32, elapsed: f64) -> (f64, f64) {
         let rate = term.rate_per_day;
         let length = self.infusion_days;
+        let interval = block.interval_days;
         if length == 0.0 {
-            return math::exp(-rate * elapsed) * geometric(rate * block.interval_days, given);
+            let doses = geometric(rate * interval, given);
+            return (math::exp(-rate * elapsed) * doses, 0.0);
         }
         // A finished infusion decays from its end; a running one is still filling.
         let whole = -math::exp_m1(-rate * length) / (rate * length);
         if elapsed >= length {
-            return whole
-                * math::exp(-rate * (elapsed - length))
-                * geometric(rate * block.interval_days, given);
+            let decay = math::exp(-rate * (elapsed - length));
+            return (whole * decay * geometric(rate * interval, given), 0.0);
         }
-        let running = -math::exp_m1(-rate * elapsed) / (rate * length);
-        let since_last_end = elapsed + block.interval_days - length;
-        running
-            + whole
-                * math::exp(-rate * since_last_end)
-                * geometric(rate * block.interval_days, given - 1)
+        let filling = 1.0 / (rate * length);
+        let since_last_end = elapsed + interval - length;
+        let finished =
+            whole * math::exp(-rate * since_last_end) * geometric(rate * interval, given - 1);
+        (finished - filling * math::exp(-rate * elapsed), filling)
     }
 
     fn wash_out_day(&self) -> f64 {

@@ -17,7 +17,7 @@ use crate::patient::PatientIndex;
 ///
 /// Keys are hashes of paths. Each names a run of 256 ChaCha blocks, 2,048 words; a purpose that
 /// draws more runs on into positions that no other purpose of the patient is likely to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Key(u64);
 
 impl Key {

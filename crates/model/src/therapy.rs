@@ -1,5 +1,6 @@
 //! What every arm inhibits, and when (sections 5 and 6).
 
+use crate::cumulative::{Inhibition, Profile, Schedule};
 use crate::pharmacokinetics::{Kinetics, Variation};
 use crate::random::{Key, Stream};
 use crate::scenario::{Action, GENES, Gene, Homing, Interaction, Ligand, Scenario};
@@ -48,6 +49,7 @@ struct ArmPlan {
 pub(crate) struct Cxcl1Group {
     pub(crate) arms: u64,
     drugs: Vec<usize>,
+    schedule: Schedule,
 }
 
 impl Therapies {
@@ -80,7 +82,11 @@ impl Therapies {
             }
             match cxcl1_groups.iter_mut().find(|group| group.drugs == drugs) {
                 Some(group) => group.arms |= bit,
-                None => cxcl1_groups.push(Cxcl1Group { arms: bit, drugs }),
+                None => cxcl1_groups.push(Cxcl1Group {
+                    arms: bit,
+                    schedule: Schedule::new(kinks(scenario, &drugs)),
+                    drugs,
+                }),
             }
         }
         Self {
@@ -236,7 +242,7 @@ impl Courses {
         }
     }
 
-    /// ∫ E_CXCL1 over days from resection in a group of arms, from long ago to `day`.
+    /// ∫ `E_CXCL1` over days from resection in a group of arms, from long ago to `day`.
     pub(crate) fn cxcl1_integral(
         &mut self,
         scenario: &Scenario,
@@ -248,61 +254,99 @@ impl Courses {
         if self.profiles.len() <= group {
             self.profiles.resize(therapies.cxcl1_groups.len(), None);
         }
+        let Cxcl1Group {
+            drugs, schedule, ..
+        } = &therapies.cxcl1_groups[group];
         if self.profiles[group].is_none() {
-            let drugs = &therapies.cxcl1_groups[group].drugs;
-            self.profiles[group] = Some(self.profile(scenario, stream, drugs));
-        }
-        let profile = self.profiles[group].as_ref().expect("just made");
-        profile.until(day, |day| {
-            self.cxcl1(scenario, &therapies.cxcl1_groups[group].drugs, day)
-        })
-    }
-
-    /// E_CXCL1 on a day by drugs whose kinetics are known.
-    fn cxcl1(&self, scenario: &Scenario, drugs: &[usize], day: f64) -> f64 {
-        let gene = Gene::Cxcl1.index();
-        let mut left = 1.0;
-        for &drug in drugs {
-            left *= 1.0
-                - match &scenario.drugs[drug].action {
-                    Action::Direct(direct) => {
-                        if day >= direct.from_day && day < direct.until_day {
-                            direct.inhibition[gene]
-                        } else {
-                            0.0
-                        }
-                    }
-                    Action::Dosed(_) => self.kinetics[drug]
-                        .as_ref()
-                        .expect("worked out with the profile")
-                        .inhibition(day)[gene],
-                };
-        }
-        1.0 - left
-    }
-
-    fn profile(&mut self, scenario: &Scenario, stream: &mut Stream, drugs: &[usize]) -> Profile {
-        let mut breaks = Vec::new();
-        let mut fastest_per_day = 0.0_f64;
-        for &drug in drugs {
-            match &scenario.drugs[drug].action {
-                Action::Direct(direct) => {
-                    breaks.push(direct.from_day);
-                    breaks.push(direct.until_day.min(END_OF_TIME_DAY));
-                }
-                Action::Dosed(_) => {
-                    let kinetics = self.kinetics(scenario, stream, drug);
-                    breaks.extend(kinetics.kinks());
-                    breaks.push(kinetics.until_day());
-                    fastest_per_day = fastest_per_day.max(kinetics.fastest_per_day());
+            for &drug in drugs {
+                if matches!(scenario.drugs[drug].action, Action::Dosed(_)) {
+                    self.kinetics(scenario, stream, drug);
                 }
             }
         }
-        breaks.sort_unstable_by(f64::total_cmp);
-        breaks.dedup();
-        Profile::new(breaks, fastest_per_day, |day| {
-            self.cxcl1(scenario, drugs, day)
+        let inhibition = Cxcl1Inhibition {
+            scenario,
+            drugs,
+            kinetics: &self.kinetics,
+        };
+        self.profiles[group]
+            .get_or_insert_with(|| Profile::new(schedule, &inhibition))
+            .until(schedule, &inhibition, day)
+    }
+}
+
+/// Kinks of the combined inhibition by some drugs, sorted.
+fn kinks(scenario: &Scenario, drugs: &[usize]) -> Vec<f64> {
+    let mut kinks = Vec::new();
+    for &drug in drugs {
+        match &scenario.drugs[drug].action {
+            Action::Direct(direct) => {
+                kinks.push(direct.from_day);
+                kinks.push(direct.until_day.min(END_OF_TIME_DAY));
+            }
+            Action::Dosed(dosed) => kinks.extend(dosed.kinks()),
+        }
+    }
+    kinks.sort_unstable_by(f64::total_cmp);
+    kinks.dedup();
+    kinks
+}
+
+/// E_CXCL1 of one patient by some drugs whose kinetics are known.
+struct Cxcl1Inhibition<'a> {
+    scenario: &'a Scenario,
+    drugs: &'a [usize],
+    kinetics: &'a [Option<Kinetics>],
+}
+
+impl Cxcl1Inhibition<'_> {
+    fn courses(&self) -> impl Iterator<Item = (&Action, Option<&Kinetics>)> {
+        self.drugs.iter().map(|&drug| {
+            (
+                &self.scenario.drugs[drug].action,
+                self.kinetics[drug].as_ref(),
+            )
         })
+    }
+}
+
+impl Inhibition for Cxcl1Inhibition<'_> {
+    fn until_day(&self) -> f64 {
+        self.courses()
+            .map(|(_, kinetics)| kinetics.map_or(f64::NEG_INFINITY, Kinetics::until_day))
+            .fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    fn fastest_per_day(&self) -> f64 {
+        self.courses()
+            .map(|(_, kinetics)| kinetics.map_or(0.0, Kinetics::fastest_per_day))
+            .fold(0.0, f64::max)
+    }
+
+    fn from(&self, day: f64) -> impl Fn(f64) -> f64 {
+        let gene = Gene::Cxcl1.index();
+        let mut constant_left = 1.0;
+        let mut segments = Vec::new();
+        for (action, kinetics) in self.courses() {
+            match (action, kinetics) {
+                (Action::Direct(direct), _) => {
+                    if day >= direct.from_day && day < direct.until_day {
+                        constant_left *= 1.0 - direct.inhibition[gene];
+                    }
+                }
+                (Action::Dosed(_), Some(kinetics)) => {
+                    segments.push((kinetics, kinetics.segment(day)));
+                }
+                (Action::Dosed(_), None) => {}
+            }
+        }
+        move |days| {
+            let mut left = constant_left;
+            for (kinetics, segment) in &segments {
+                left *= 1.0 - kinetics.effect(gene, segment.concentration_mg_per_l(days));
+            }
+            1.0 - left
+        }
     }
 }
 
@@ -313,98 +357,6 @@ fn name_hash(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
-}
-
-/// The running integral of an inhibition, known at breaks between which it is smooth.
-#[derive(Debug, Clone)]
-struct Profile {
-    breaks: Vec<f64>,
-    cumulative: Vec<f64>,
-    fastest_per_day: f64,
-}
-
-/// Two successive intervals whose mean inhibitions differ by less are taken as steady, and what
-/// follows of the same length is not worked out again.
-const STEADY: f64 = 1e-10;
-
-impl Profile {
-    fn new(breaks: Vec<f64>, fastest_per_day: f64, value: impl Fn(f64) -> f64) -> Self {
-        let mut cumulative = Vec::with_capacity(breaks.len());
-        let mut total = 0.0;
-        cumulative.push(total);
-        let (mut last_length, mut last_integral, mut before) = (0.0, 0.0, f64::NAN);
-        let intervals = breaks.len().saturating_sub(1);
-        for (at, pair) in breaks.windows(2).enumerate() {
-            let length = pair[1] - pair[0];
-            let same = (length - last_length).abs() < 1e-9 * length;
-            let steady = same && (last_integral - before).abs() < STEADY * length;
-            // The last interval is the wash-out and is never like its predecessors.
-            let integral = if steady && at + 1 < intervals {
-                last_integral
-            } else {
-                integral(pair[0], pair[1], fastest_per_day, &value)
-            };
-            before = if same { last_integral } else { f64::NAN };
-            last_length = length;
-            last_integral = integral;
-            total += integral;
-            cumulative.push(total);
-        }
-        Self {
-            breaks,
-            cumulative,
-            fastest_per_day,
-        }
-    }
-
-    fn until(&self, day: f64, value: impl Fn(f64) -> f64) -> f64 {
-        let after = self.breaks.partition_point(|b| *b <= day);
-        if after == 0 {
-            return 0.0;
-        }
-        if after == self.breaks.len() {
-            return self.cumulative[after - 1];
-        }
-        self.cumulative[after - 1]
-            + integral(self.breaks[after - 1], day, self.fastest_per_day, &value)
-    }
-}
-
-/// Integral of a function that relaxes at rates up to the fastest after the start: panels grow
-/// geometrically from a fraction of the fastest time, five Gauss–Legendre points each.
-fn integral(from: f64, to: f64, fastest_per_day: f64, value: &impl Fn(f64) -> f64) -> f64 {
-    let mut total = 0.0;
-    let mut start = from;
-    let mut length = if fastest_per_day > 0.0 {
-        0.5 / fastest_per_day
-    } else {
-        to - from
-    };
-    while start < to {
-        let end = if start + 1.5 * length >= to {
-            to
-        } else {
-            start + length
-        };
-        total += gauss_legendre(start, end, value);
-        start = end;
-        length *= 2.0;
-    }
-    total
-}
-
-fn gauss_legendre(from: f64, to: f64, value: &impl Fn(f64) -> f64) -> f64 {
-    const NODES: [(f64, f64); 3] = [
-        (0.0, 0.568_888_888_888_888_9),
-        (0.538_469_310_105_683_1, 0.478_628_670_499_366_47),
-        (0.906_179_845_938_664, 0.236_926_885_056_189_08),
-    ];
-    let (middle, half) = (0.5 * (from + to), 0.5 * (to - from));
-    let mut sum = NODES[0].1 * value(middle);
-    for (node, weight) in &NODES[1..] {
-        sum += weight * (value(middle - half * node) + value(middle + half * node));
-    }
-    half * sum
 }
 
 /// Free ligand of a patient, ng/mL, and attraction (section 5).

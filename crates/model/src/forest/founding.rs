@@ -26,11 +26,25 @@ impl Forest<'_> {
             });
             return;
         }
+        if candidate.window != Window::Before {
+            self.count_followed(&colony);
+        }
         let source = match candidate.window {
             Window::Burst => Source::Burst,
             Window::Before | Window::After | Window::Tail => Source::Shed,
         };
         self.admit(colony, source, shed_in.0);
+    }
+
+    /// Counts a colony founded after resection towards the limit: what the dominating course
+    /// holds decides whether the patient is saturated, whatever the arms are.
+    pub(super) fn count_followed(&mut self, colony: &Colony) {
+        let stop = self.dominating_end.min(self.end);
+        if colony.dominating && self.matters_before(colony, stop) {
+            self.followed += 1;
+        } else {
+            self.followed_beyond += 1;
+        }
     }
 
     /// Arms, and whether the dominating course, in which the parent is there to shed the

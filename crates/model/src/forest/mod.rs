@@ -28,10 +28,10 @@ use crate::therapy::{ARMS_A_PASS, Courses, Therapies};
 use crate::trace::TraceEvent;
 
 use founding::HomeShare;
-use shedding::Source;
+use shedding::{LaterSource, Source};
 
-/// Candidates looked at, per colony allowed, before a patient counts as saturated although few
-/// of the candidates matter.
+/// Founders looked at after resection, per colony allowed, before the forest counts as overgrown
+/// although few of them matter.
 const LOOKS_PER_COLONY: u64 = 100;
 
 /// A scenario with what follows from it alone.
@@ -96,6 +96,8 @@ pub(crate) struct Workspace {
     candidates: Vec<Candidate>,
     /// Colonies that shed founders before resection, each with its next one.
     sources: Vec<Source>,
+    /// Colonies that shed founders after resection, each with its next one.
+    later_sources: Vec<Option<Box<LaterSource>>>,
     queue: BinaryHeap<Reverse<(u64, u32)>>,
     /// Colonies at the primary site.
     primaries: Vec<u32>,
@@ -135,6 +137,8 @@ const CANDIDATE: u32 = 0b00 << 30;
 const SOURCE: u32 = 0b01 << 30;
 /// Wakes a sleeper.
 const WAKE: u32 = 0b10 << 30;
+/// Takes the next founder of a source after resection.
+const LATER_SOURCE: u32 = 0b11 << 30;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -217,6 +221,7 @@ impl<'a> Forest<'a> {
         work.colonies.clear();
         work.candidates.clear();
         work.sources.clear();
+        work.later_sources.clear();
         work.queue.clear();
         work.primaries.clear();
         work.sleepers.clear();
@@ -332,11 +337,11 @@ impl<'a> Forest<'a> {
     }
 
     fn saturated(&self) -> bool {
-        self.followed > self.limit() || self.looked_at > self.looks_max
+        self.followed > self.limit()
     }
 
     fn overgrown(&self) -> bool {
-        self.followed_beyond > self.limit()
+        self.followed_beyond > self.limit() || self.looked_at > self.looks_max
     }
 
     fn next_time(&self) -> f64 {
@@ -363,16 +368,8 @@ impl<'a> Forest<'a> {
                 self.settle(&candidate);
             }
             SOURCE => self.take_founder(position),
+            LATER_SOURCE => self.take_later_founder(position),
             _ => self.wake(position),
-        }
-    }
-
-    /// Counts a colony that will be followed.
-    fn count(&mut self, in_dominating: bool) {
-        if in_dominating {
-            self.followed += 1;
-        } else {
-            self.followed_beyond += 1;
         }
     }
 

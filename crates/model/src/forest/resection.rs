@@ -207,8 +207,8 @@ impl Forest<'_> {
             {
                 colony.arms &= !self.therapies.irradiated;
             }
-            if let Some(matters_in_dominating) = self.matters(&colony) {
-                self.count(matters_in_dominating);
+            if self.matters_before(&colony, self.stop) {
+                self.count_followed(&colony);
                 let saved = self.stream.clone();
                 self.admit(colony, trace::Source::Residual, self.therapies.all);
                 *self.stream = saved;

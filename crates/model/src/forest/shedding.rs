@@ -6,7 +6,7 @@
 //! time step, no special function, and a later stop only cuts the tail.
 
 use super::founding::HomeShare;
-use super::{CANDIDATE, Candidate, Forest, SOURCE, Stage, Window, entry};
+use super::{CANDIDATE, Candidate, Forest, LATER_SOURCE, SOURCE, Stage, Window, entry};
 use crate::colony::{Colony, Site};
 use crate::math;
 use crate::random::{Key, Stream};
@@ -43,6 +43,29 @@ pub(super) struct Source {
     /// Uniform below the total rate: decides between home and away, and what is left of it
     /// is the founder's mark.
     fate: f64,
+}
+
+/// A distant or scar colony that sheds after resection, with the next founder that can matter.
+#[derive(Debug, Clone)]
+pub(super) struct LaterSource {
+    colony: u32,
+    key: Key,
+    ordinal: u64,
+    stream: Stream,
+    z_founder: f64,
+    z_least: f64,
+    from: f64,
+    along: f64,
+    step: f64,
+    /// e^(−z) at detection.
+    full_reach: f64,
+    /// e^(−z) at detection or at `stop`.
+    reach: f64,
+    /// When everything stopped as far as was known at the last look.
+    stop: f64,
+    home_rate: f64,
+    dull: Dull,
+    next: Option<Candidate>,
 }
 
 /// A window before resection, about to open.
@@ -243,7 +266,7 @@ impl Forest<'_> {
             self.queue(next, entry(number) | SOURCE);
         }
         if let Some(marks) = marks {
-            self.count(parent.dominating);
+            self.followed += 1;
             let colony = self.colony(key, parent_number, site, time, &marks);
             self.settle(&Candidate {
                 colony,
@@ -265,67 +288,126 @@ impl Forest<'_> {
         let gamma = self.setting.gamma();
         let z_least = gamma * deficit;
         let step = z_least * colony.rate / (rate * self.setting.plateau_shedding);
-        let mut along = gap * step;
+        let along = gap * step;
         if along.is_nan() || along >= full_reach || from >= self.stop {
             return;
         }
-        let reach_at = |time: f64| {
-            if colony.detected <= time {
-                full_reach
-            } else {
-                math::exp(-gamma * colony.log_deficit_at(time))
-            }
-        };
-        let reach = reach_at(self.stop);
-        along += math::exp(-gamma * colony.log_deficit_at(from));
+        let along = along + math::exp(-gamma * colony.log_deficit_at(from));
+        let reach = self.reach(&colony, full_reach, self.stop);
         if along >= reach {
             return;
         }
-        let looked_at_until = match (colony.dominating, self.dominating_end >= self.stop) {
-            (false, _) => 0.0,
-            (true, true) => reach,
-            (true, false) => reach_at(self.dominating_end),
-        };
-        let dull = if (reach - along) > FEW_POINTS * step {
-            self.dull(&colony)
+        let key = colony.key.child(AFTER);
+        self.stream.open(key);
+        let number = self.work.later_sources.len();
+        self.work.later_sources.push(Some(Box::new(LaterSource {
+            colony: entry(position),
+            key,
+            ordinal: 0,
+            stream: self.stream.clone(),
+            z_founder: gamma * colony.log_deficit,
+            z_least,
+            from,
+            along,
+            step,
+            full_reach,
+            reach,
+            stop: self.stop,
+            home_rate,
+            dull: self.dull_if_many(&colony, along, reach, step),
+            next: None,
+        })));
+        self.advance_later(number);
+    }
+
+    /// e^(−z) at a time, or at detection if that comes first.
+    fn reach(&self, colony: &Colony, full_reach: f64, time: f64) -> f64 {
+        if colony.detected <= time {
+            full_reach
+        } else {
+            math::exp(-self.setting.gamma() * colony.log_deficit_at(time))
+        }
+    }
+
+    fn dull_if_many(&self, colony: &Colony, along: f64, reach: f64, step: f64) -> Dull {
+        if reach - along > FEW_POINTS * step {
+            self.dull(colony)
         } else {
             Dull::NEVER
+        }
+    }
+
+    /// Settles a source's founder and turns to the next.
+    pub(super) fn take_later_founder(&mut self, number: usize) {
+        let founder = self.work.later_sources[number]
+            .as_mut()
+            .and_then(|source| source.next.take());
+        self.advance_later(number);
+        if let Some(candidate) = founder {
+            self.settle(&candidate);
+        }
+    }
+
+    /// Draws a source's points up to the next founder that can matter, and queues it.
+    fn advance_later(&mut self, number: usize) {
+        let Some(mut source) = self.work.later_sources[number].take() else {
+            return;
         };
-        let key = colony.key.child(AFTER);
-        let z_founder = gamma * colony.log_deficit;
-        self.stream.open(key);
-        let mut ordinal = 0;
-        while along < reach {
-            ordinal += 1;
-            self.looked_at += u64::from(along < looked_at_until);
+        std::mem::swap(self.stream, &mut source.stream);
+        let parent = self.work.colonies[source.colony as usize];
+        if self.stop < source.stop {
+            source.stop = self.stop;
+            source.reach = self.reach(&parent, source.full_reach, self.stop);
+            source.dull = self.dull_if_many(&parent, source.along, source.reach, source.step);
+        }
+        let distant_rate = self.distant_rate();
+        let rate = source.home_rate + distant_rate;
+        if source.ordinal > 0 {
+            source.along += self.stream.exponential() * source.step;
+        }
+        while source.along < source.reach {
+            source.ordinal += 1;
+            self.looked_at += 1;
             let accept = self.stream.uniform();
             let fate = self.stream.uniform() * rate;
-            let comes_home = fate < home_rate;
+            let comes_home = fate < source.home_rate;
             let site = if comes_home {
                 Site::Scar
             } else {
                 Site::Distant
             };
-            let marks = self.draw_marks(Window::After, site, colony.aggressive);
-            if !(comes_home && dull.skips(&marks, along)) {
-                let z = -math::ln(along);
-                if accept * z < z_least {
-                    let time = (colony.awake + math::ln(z_founder / z) / colony.rate)
-                        .clamp(from, self.stop);
-                    let mark = if comes_home {
-                        fate / home_rate
-                    } else {
-                        (fate - home_rate) / self.distant_rate()
-                    };
-                    let key = key.child(ordinal);
-                    self.found(position, Window::After, key, site, time, mark, &marks);
+            let marks = self.draw_marks(Window::After, site, parent.aggressive);
+            if !(comes_home && source.dull.skips(&marks, source.along)) {
+                let z = -math::ln(source.along);
+                if accept * z < source.z_least {
+                    let grown = math::ln(source.z_founder / z) / parent.rate;
+                    let time = (parent.awake + grown).max(source.from);
+                    let key = source.key.child(source.ordinal);
+                    let colony = self.colony(key, source.colony, site, time, &marks);
+                    if self.matters_before(&colony, self.stop) {
+                        let mark = if comes_home {
+                            fate / source.home_rate
+                        } else {
+                            (fate - source.home_rate) / distant_rate
+                        };
+                        source.next = Some(Candidate {
+                            colony,
+                            window: Window::After,
+                            mark,
+                            untreated: HomeShare::equal(1.0),
+                        });
+                        self.queue(time, entry(number) | LATER_SOURCE);
+                        break;
+                    }
                 }
             }
-            if self.saturated() || self.overgrown() {
-                return;
+            if self.overgrown() {
+                break;
             }
-            along += self.stream.exponential() * step;
+            source.along += self.stream.exponential() * source.step;
         }
+        std::mem::swap(self.stream, &mut source.stream);
+        self.work.later_sources[number] = Some(source);
     }
 
     /// Draws the founders still circulating after the removal of a primary-site colony: the
@@ -351,7 +433,8 @@ impl Forest<'_> {
         while along < 1.0 {
             ordinal += 1;
             let time = self.resection - local.burst_days * math::ln_1p(-along);
-            if time >= self.stop || self.saturated() {
+            self.looked_at += 1;
+            if time >= self.stop || self.overgrown() {
                 return;
             }
             self.draw_founding(position, Window::Burst, key.child(ordinal), time, home_rate);
@@ -378,6 +461,7 @@ impl Forest<'_> {
         loop {
             ordinal += 1;
             time += self.stream.exponential() / intensity;
+            self.looked_at += 1;
             if time >= stop || self.overgrown() {
                 return;
             }
@@ -422,10 +506,9 @@ impl Forest<'_> {
         marks: &Marks,
     ) {
         let colony = self.colony(key, entry(parent), site, time, marks);
-        let Some(matters_in_dominating) = self.matters(&colony) else {
+        if !self.matters_before(&colony, self.stop) {
             return;
-        };
-        self.count(matters_in_dominating && self.work.colonies[parent].dominating);
+        }
         let number = entry(self.work.candidates.len());
         self.work.candidates.push(Candidate {
             colony,
@@ -570,17 +653,9 @@ impl Forest<'_> {
 
     // ---- What can matter --------------------------------------------------------------------
 
-    /// Whether a colony founded after resection can matter, and if so whether in the dominating
-    /// course: it must be detected, or found another, before the last course ends.
-    pub(super) fn matters(&self, colony: &Colony) -> Option<bool> {
-        if !self.matters_before(colony, self.stop) {
-            return None;
-        }
-        let dominating_stop = self.dominating_end.min(self.end);
-        Some(dominating_stop >= self.stop || self.matters_before(colony, dominating_stop))
-    }
-
-    fn matters_before(&self, colony: &Colony, stop: f64) -> bool {
+    /// Whether a colony founded after resection can matter: it must be detected, or found
+    /// another, before everything stops.
+    pub(super) fn matters_before(&self, colony: &Colony, stop: f64) -> bool {
         if colony.detected < stop {
             return true;
         }
