@@ -156,8 +156,8 @@ pub fn eventful() -> Scenario {
         exponent: 0.7,
         node_probability: 1e-6,
         distant_probability: 2e-6,
-        home_probability: 4e-4,
-        lung_filter: 0.05,
+        home_probability: 1.2e-4,
+        lung_filter: 0.1,
         aggressive_fraction: 0.4,
         half_life_days: 0.02,
     };
@@ -180,7 +180,7 @@ pub fn eventful() -> Scenario {
     };
     scenario.detection = Detection {
         scar_cells: 1e5,
-        distant_cells: 3e6,
+        distant_cells: 2e6,
     };
     scenario.death.other_base_per_year = 1e-3;
     scenario.follow_up.horizon_days = 1500.0;
@@ -285,7 +285,7 @@ fn eventful_drugs() -> Vec<Drug> {
                     DoseBlock {
                         first_day: 60.0,
                         interval_days: 30.0,
-                        doses: 12,
+                        doses: 6,
                         amount: Amount::Milligrams(300.0),
                     },
                 ],
@@ -312,16 +312,16 @@ fn eventful_drugs() -> Vec<Drug> {
     ]
 }
 
-/// Patients of a thousand cells or so, whose every cell can be followed: exponential growth at
+/// Patients of some hundreds of cells, whose every cell can be followed: exponential growth at
 /// first (so large is the plateau), shedding proportional to size, detection at a few hundred
 /// cells, and every way of founding.
 pub fn cellular() -> Scenario {
     let mut scenario = quiet();
-    set_size_cells(&mut scenario, 1000.0);
+    set_size_cells(&mut scenario, 600.0);
     scenario.growth.plateau_cells = 1e80;
     // One cell's net growth is 0.2 per day.
     scenario.population.growth_median_per_day = 0.2 / scenario.growth.plateau_cells.ln();
-    scenario.population.shedding_median_per_day = 4e-3;
+    scenario.population.shedding_median_per_day = 6e-3;
     scenario.growth.establishment = 0.5;
     scenario.growth.colony_sigma = 0.2;
     scenario.growth.distant_ratio = 0.8;
@@ -345,7 +345,7 @@ pub fn cellular() -> Scenario {
     scenario.local_treatment.burst_fold = 1.0;
     scenario.local_treatment.burst_days = 1.5;
     scenario.detection.scar_cells = 150.0;
-    scenario.detection.distant_cells = 800.0;
+    scenario.detection.distant_cells = 500.0;
     scenario.follow_up.horizon_days = 200.0;
     scenario
 }

@@ -21,6 +21,19 @@ impl Mean {
         self.squares += delta * (value - self.average);
     }
 
+    /// Adds the observations of another mean.
+    pub fn absorb(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        let total = self.count + other.count;
+        let delta = other.average - self.average;
+        let share = other.count as f64 / total as f64;
+        self.squares += other.squares + delta * delta * self.count as f64 * share;
+        self.average += delta * share;
+        self.count = total;
+    }
+
     /// Number of observations.
     pub fn count(&self) -> u64 {
         self.count
@@ -280,6 +293,17 @@ mod tests {
     fn uniforms(seed: u64, count: usize) -> Vec<f64> {
         let mut rng = generator(seed);
         (0..count).map(|_| rng.random::<f64>()).collect()
+    }
+
+    #[test]
+    fn means_of_parts_make_the_mean_of_the_whole() {
+        let values = uniforms(6, 1_000);
+        let whole: Mean = values.iter().copied().collect();
+        let mut parts: Mean = values[..300].iter().copied().collect();
+        parts.absorb(&values[300..].iter().copied().collect());
+        assert_eq!(parts.count(), whole.count());
+        assert!((parts.value() - whole.value()).abs() < 1e-12);
+        assert!((parts.error_variance() / whole.error_variance() - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Many patients of one arm, reduced to what two implementations are compared by.
 
-use reseed_model::patient::{EXCLUSIONS, Exclusion, Origin};
+use reseed_model::patient::{Covariates, EXCLUSIONS, Exclusion, Origin};
+use reseed_model::scenario::TRAITS;
 
 use crate::reference::patient::Outcome;
 use crate::statistics::{
@@ -14,6 +15,10 @@ pub struct Summary {
     pub screened: u64,
     /// Patients not enrolled, by reason in the order of [`Exclusion`].
     pub excluded: [u64; EXCLUSIONS],
+    /// Traits, as logarithms where log-normal.
+    pub traits: [Mean; TRAITS],
+    /// Products of two traits, each counted from 0 at about its middle.
+    pub products: [[Mean; TRAITS]; TRAITS],
     /// Days from founding to diagnosis.
     pub diagnosis_days: Vec<f64>,
     /// Share of the primary that descends from self-seeding.
@@ -49,13 +54,18 @@ impl FromIterator<Outcome> for Summary {
 }
 
 impl Summary {
-    fn push(&mut self, outcome: &Outcome) {
+    /// Adds a patient.
+    ///
+    /// # Panics
+    /// If the patient has neither a course nor a reason for exclusion.
+    pub fn push(&mut self, outcome: &Outcome) {
         self.screened += 1;
         let Some(course) = outcome.course else {
             let reason: Exclusion = outcome.exclusion.expect("excluded for a reason");
             self.excluded[reason as usize] += 1;
             return;
         };
+        self.push_traits(&outcome.covariates);
         self.diagnosis_days.push(outcome.tumour.diagnosis_days);
         self.seeded_share.push(outcome.tumour.self_seeded_fraction);
         self.seeds.push(f64::from(outcome.tumour.self_seeds));
@@ -74,6 +84,24 @@ impl Summary {
                 Origin::Scar => 3,
             };
             self.origins[index] += 1;
+        }
+    }
+
+    fn push_traits(&mut self, covariates: &Covariates) {
+        // About the middle of each trait in the scenarios, so that products show correlation.
+        let traits = [
+            (covariates.growth_per_day / 0.005).ln(),
+            covariates.size_mm.ln(),
+            covariates.shedding_per_day.ln(),
+            (covariates.il6_ng_per_ml / 3.0).ln(),
+            (covariates.il8_ng_per_ml / 15.0).ln(),
+            (covariates.age_years - 60.0) / 10.0,
+        ];
+        for (i, one) in traits.iter().enumerate() {
+            self.traits[i].push(*one);
+            for (j, other) in traits.iter().enumerate().take(i + 1) {
+                self.products[i][j].push(one * other);
+            }
         }
     }
 
@@ -109,6 +137,52 @@ impl Summary {
         }
         let p = kolmogorov_smirnov_two_sample(&self.diagnosis_days, &other.diagnosis_days);
         agreement.p(&format!("{label}: law of days to diagnosis"), p);
+    }
+
+    /// Compares means, variances and correlations of the traits.
+    pub fn compare_traits(&self, other: &Self, label: &str, agreement: &mut Agreement) {
+        for i in 0..TRAITS {
+            let name = format!("{label}: mean of trait {i}");
+            agreement.means(&name, &self.traits[i], &other.traits[i]);
+            for j in 0..=i {
+                let name = format!("{label}: product of traits {i} and {j}");
+                agreement.means(&name, &self.products[i][j], &other.products[i][j]);
+            }
+        }
+    }
+
+    /// Puts recurrences reseeded from the scar with those from distant colonies. Cell by cell,
+    /// lines that die out shed too while they last, and what they found has no older sibling to
+    /// overtake: with detection at a few hundred cells that doubles the rare origin "scar".
+    pub fn join_metastatic_origins(&mut self) {
+        self.origins[2] += std::mem::take(&mut self.origins[3]);
+    }
+
+    /// Adds the patients of another summary.
+    pub fn absorb(&mut self, other: &Self) {
+        self.screened += other.screened;
+        for (mine, others) in self.excluded.iter_mut().zip(other.excluded) {
+            *mine += others;
+        }
+        self.diagnosis_days.extend(&other.diagnosis_days);
+        self.seeded_share.extend(&other.seeded_share);
+        self.local_days.extend(&other.local_days);
+        self.distant_days.extend(&other.distant_days);
+        for (mine, others) in self.origins.iter_mut().zip(other.origins) {
+            *mine += others;
+        }
+        self.seeds.absorb(&other.seeds);
+        self.ln_flux.absorb(&other.ln_flux);
+        self.nodes.absorb(&other.nodes);
+        self.without_seeds += other.without_seeds;
+        self.node_negative += other.node_negative;
+        self.ctc_positive += other.ctc_positive;
+        for i in 0..TRAITS {
+            self.traits[i].absorb(&other.traits[i]);
+            for j in 0..=i {
+                self.products[i][j].absorb(&other.products[i][j]);
+            }
+        }
     }
 
     /// Compares the whole law of the self-seeded share. A cell-by-cell share counts lines that

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use reseed_stats::Endpoint;
 use tracing::level_filters::LevelFilter;
 
 use crate::exit;
@@ -28,7 +30,13 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 
     /// Log what happens to stderr, down to this level [off, error, warn, info, debug, trace]
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        default_value = "warn",
+        hide_possible_values = true
+    )]
     pub(crate) log: LevelFilter,
 
     /// Say nothing but errors and results
@@ -150,10 +158,23 @@ impl Work {
 #[command(after_long_help = "\
 Examples:
   reseed compare breast.h5
-  reseed compare breast.h5 --json | jq '.arms[].name'")]
+  reseed compare breast.h5 --endpoint local --years 1,5,10 --by-stratum
+  reseed compare breast.h5 --json | jq '.rows[] | select(.endpoint == \"local\")'")]
 pub(crate) struct Compare {
     /// Result file
     pub(crate) file: PathBuf,
+
+    /// Times, years from resection [default: the trial's]
+    #[arg(long, value_name = "Y", value_delimiter = ',')]
+    pub(crate) years: Vec<f64>,
+
+    /// Endpoints [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = endpoint_parser())]
+    pub(crate) endpoint: Vec<String>,
+
+    /// Compare within each stratum too
+    #[arg(long)]
+    pub(crate) by_stratum: bool,
 
     /// Print JSON
     #[arg(long)]
@@ -290,6 +311,10 @@ Example:
 pub(crate) struct Completions {
     /// For which shell
     pub(crate) shell: Shell,
+}
+
+fn endpoint_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(Endpoint::ALL.map(Endpoint::name))
 }
 
 /// A positive number of patients; `_` may group digits.

@@ -88,8 +88,9 @@ impl Failure {
     /// The class of the failure.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Trial(_) => Exit::Usage,
-            Self::Plan(PlanError::EmptyShard | PlanError::TooMany { .. }) => Exit::Usage,
+            Self::Usage(_)
+            | Self::Trial(_)
+            | Self::Plan(PlanError::EmptyShard | PlanError::TooMany { .. }) => Exit::Usage,
             Self::System { .. } => Exit::System,
             Self::Interrupted(_) => Exit::Interrupted,
             Self::Results(error) => of_results(error),

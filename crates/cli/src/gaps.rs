@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use reseed_coordinator::{PlanError, plan};
@@ -18,7 +18,7 @@ use crate::exit::Failure;
 use crate::identity::{self, ENGINE_VERSION};
 use crate::output::{Chatter, grouped, print_json};
 use crate::primary;
-use crate::progress::Meter;
+use crate::progress::{Meter, Rate};
 use crate::shards::{self, Computed, Ending, Sink, Work};
 use crate::signals;
 
@@ -62,13 +62,23 @@ impl Summary {
 
     pub(crate) fn tell(&self, verb: &str, json: bool, chatter: Chatter) -> Result<(), Failure> {
         chatter.say(&format!(
-            "{} {verb}: {} patients screened, {} enrolled; digest {}",
+            "{} {verb}: {} patients screened, {} enrolled{}; digest {}",
             self.file.display(),
             grouped(self.patients_screened),
             grouped(self.patients_enrolled),
+            self.speed(),
             self.digest
         ));
         if json { print_json(self) } else { Ok(()) }
+    }
+
+    /// Time taken, if there was anything to do.
+    fn speed(&self) -> String {
+        if self.patients_simulated == 0 {
+            return String::new();
+        }
+        let rate = Rate(self.patients_simulated as f64 / self.seconds);
+        format!(", in {:.1} s ({rate})", self.seconds)
     }
 }
 
@@ -141,7 +151,7 @@ fn missing(
     };
     let patients = gaps.iter().map(|gap| gap.end - gap.start).sum();
     let shard_patients =
-        shard_patients.unwrap_or_else(|| shards::shard_patients(work, first.clone(), patients));
+        shard_patients.unwrap_or_else(|| shards::shard_patients(work, first.start, patients));
     Ok(plan(&goal.target, present, shard_patients)?)
 }
 
@@ -272,6 +282,13 @@ fn add(tally: &mut Tally, part: &Tally, path: &Path) -> Result<(), Failure> {
 }
 
 fn open_store(goal: &Goal, dir: &Path) -> Result<Store, Failure> {
+    // The store would make missing parents too, but a missing folder is a typing error.
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(Failure::system("create", dir)(error));
+        }
+        _ => {}
+    }
     let identity = identity::identity(goal.trial, goal.seed);
     let layout = identity::layout(goal.trial);
     match Store::open(dir, &identity, &layout) {

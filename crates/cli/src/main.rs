@@ -12,6 +12,7 @@ mod progress;
 mod shards;
 mod signals;
 mod source;
+mod timeline;
 
 use std::panic;
 use std::process::ExitCode;
@@ -41,7 +42,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Run(args) => commands::run::run(args, chatter),
         Command::Compare(args) => commands::compare::compare(args),
-        Command::Trial(command) => commands::trial::trial(command),
+        Command::Trial(command) => commands::trial::trial(command, chatter),
         Command::Patient(args) => commands::patient::patient(args),
         Command::Verify(args) => commands::verify::verify(args, chatter),
         Command::Extend(args) => commands::extend::extend(args, chatter),

@@ -34,11 +34,17 @@ impl Chatter {
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::system("write to", "standard output".as_ref())(error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::system(
+            "write to",
+            "standard output".as_ref(),
+        )(error)),
         _ => Ok(()),
     }
+}
+
+/// Prints a result of several lines.
+pub(crate) fn print_lines(lines: &[String]) -> Result<(), Failure> {
+    print(&(lines.join("\n") + "\n"))
 }
 
 /// Prints a result as JSON.

@@ -1,6 +1,7 @@
 //! The trial's primary comparison in one line.
 
-use reseed_stats::{Endpoint, Tally, contrast};
+use reseed_stats::estimate::contrast;
+use reseed_stats::{Endpoint, Tally};
 use reseed_trial::{DAYS_PER_YEAR, Trial};
 
 /// The primary comparison on the patients so far; `None` before there is anything to compare.

@@ -55,13 +55,12 @@ impl Meter {
     pub(crate) fn update(&mut self, done: u64, note: impl FnOnce() -> Option<String>) {
         self.bar.set_position(done);
         match self.mode {
-            Mode::Silent => {}
             Mode::Bar => self.bar.set_message(note().unwrap_or_default()),
             Mode::Lines if self.last_line.elapsed() >= LINE_EVERY => {
                 self.last_line = Instant::now();
                 self.line(note());
             }
-            Mode::Lines => {}
+            Mode::Silent | Mode::Lines => {}
         }
     }
 
@@ -83,7 +82,7 @@ impl Meter {
 }
 
 /// Patients per second.
-struct Rate(f64);
+pub(crate) struct Rate(pub(crate) f64);
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

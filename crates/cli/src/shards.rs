@@ -19,8 +19,9 @@ use crate::exit::Failure;
 /// What a shard should take, seconds: long enough to make its part's cost small, short enough
 /// to lose little when the run is stopped.
 const SHARD_SECONDS: f64 = 3.0;
-/// The same for runs so short that the end would otherwise find threads idle.
-const SHARD_SECONDS_MIN: f64 = 0.25;
+/// The same, at least, in runs so short that the end would otherwise find threads idle. A part
+/// costs some hundredths of a second.
+const SHARD_SECONDS_MIN: f64 = 0.5;
 /// Shards a thread should have, at least, if they are not too short.
 const SHARDS_PER_THREAD: f64 = 8.0;
 /// How long the pilot measures.
@@ -144,7 +145,7 @@ impl<S> Drop for Leaving<'_, '_, S> {
     }
 }
 
-impl<'a, S: Sink> Desk<'a, S> {
+impl<S: Sink> Desk<'_, S> {
     /// A thread's work: shards until there are none or it is time to stop.
     fn serve(&self) {
         let _leaving = Leaving(self);
@@ -157,7 +158,7 @@ impl<'a, S: Sink> Desk<'a, S> {
             let computed = engine.simulate(lease.range.clone(), self.work.stop, &self.done);
             let told = match computed {
                 Ok(output) => self.deliver(&lease, output, start.elapsed().as_secs_f64()),
-                Err(EngineError::Stopped) => self.tell(Event::Release {
+                Err(EngineError::Stopped { .. }) => self.tell(Event::Release {
                     worker: SELF,
                     attempt: lease.attempt,
                 }),
@@ -179,7 +180,9 @@ impl<'a, S: Sink> Desk<'a, S> {
     }
 
     fn lease(&self) -> Option<Lease> {
-        let effects = self.lock().apply(Event::Request { worker: SELF }, self.now());
+        let effects = self
+            .lock()
+            .apply(Event::Request { worker: SELF }, self.now());
         effects.into_iter().find_map(|effect| match effect {
             Effect::Lease(lease) => Some(lease),
             _ => None,
@@ -301,7 +304,7 @@ mod tests {
     fn shards_take_seconds_in_long_runs_and_less_in_short_ones() {
         assert_eq!(size(100_000.0, 10_000_000_000, 2), 300_000);
         assert_eq!(size(100_000.0, 1_000_000, 2), 62_500);
-        assert_eq!(size(100_000.0, 1_000, 2), 25_000, "one shard is enough");
+        assert_eq!(size(100_000.0, 1_000, 2), 50_000, "one shard is enough");
     }
 
     #[test]

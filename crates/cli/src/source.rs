@@ -11,6 +11,12 @@ use crate::exit::Failure;
 /// Longest trial file, bytes. Real ones have some thousand.
 const TRIAL_BYTES_MAX: u64 = 1 << 20;
 
+/// The names of the presets, for messages.
+pub(crate) fn presets() -> String {
+    let names: Vec<&str> = reseed_trial::preset_names().collect();
+    names.join(", ")
+}
+
 /// Reads the trial that `source` names: a preset, else a file. (`./breast` is always a file.)
 pub(crate) fn trial(source: &str) -> Result<Trial, Failure> {
     if let Some(preset) = Trial::preset(source) {
@@ -26,7 +32,7 @@ fn read(source: &str) -> Result<String, Failure> {
     if looks_like_a_name && !path.exists() {
         return Err(Failure::Usage(format!(
             "there is no preset and no file `{source}`; presets are {}",
-            reseed_trial::preset_names().join(", ")
+            presets()
         )));
     }
     let mut bytes = Vec::new();

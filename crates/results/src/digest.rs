@@ -158,9 +158,9 @@ impl DigestWriter {
     /// Adds values of a column.
     pub(crate) fn values(&mut self, values: &RecordValues) {
         match values {
-            RecordValues::U64(values) => self.numbers(values, |v| v.to_le_bytes()),
-            RecordValues::U32(values) => self.numbers(values, |v| v.to_le_bytes()),
-            RecordValues::U8(values) => self.numbers(values, |v| v.to_le_bytes()),
+            RecordValues::U64(values) => self.numbers(values, u64::to_le_bytes),
+            RecordValues::U32(values) => self.numbers(values, u32::to_le_bytes),
+            RecordValues::U8(values) => self.numbers(values, u8::to_le_bytes),
             RecordValues::F64(values) => self.numbers(values, |v| v.to_bits().to_le_bytes()),
         }
     }
@@ -178,7 +178,7 @@ impl DigestWriter {
             for length in table.shape {
                 self.number(length as u64);
             }
-            self.numbers(table.values, |v| v.to_le_bytes());
+            self.numbers(table.values, u64::to_le_bytes);
         }
     }
 

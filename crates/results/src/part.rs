@@ -27,7 +27,7 @@ pub struct Part {
     pub range: Range<u64>,
     /// Their tally.
     pub tally: Tally,
-    /// Their records: columns of the same number of rows, the first named [`INDEX_COLUMN`];
+    /// Their records: columns of the same number of rows, one of them [`INDEX_COLUMN`];
     /// empty if the trial asks for none.
     ///
     /// [`INDEX_COLUMN`]: crate::INDEX_COLUMN
@@ -130,10 +130,12 @@ pub fn write_part(
 /// [`ResultsError`] if the file cannot be read, is not a part, is newer than this program, or
 /// does not hold what it promises.
 pub fn read_part(path: &Path) -> Result<PartFile, ResultsError> {
-    seal::check(path, "part of a reseed run")?;
-    let file = open(path).map_err(|fault| fault.reading(path))?;
-    check_format(&file, path, PART)?;
-    read_checked(&file, path).map_err(|fault| fault.reading(path))
+    read_open_part(&open_as(path, PART)?, path)
+}
+
+/// Reads a part whose seal and format have been checked.
+pub(crate) fn read_open_part(file: &File, path: &Path) -> Result<PartFile, ResultsError> {
+    read_checked(file, path).map_err(|fault| fault.reading(path))
 }
 
 fn read_checked(file: &File, path: &Path) -> Result<PartFile, Fault> {
@@ -185,9 +187,8 @@ pub fn read_records(
     path: &Path,
     rows: Option<Range<u64>>,
 ) -> Result<Vec<RecordColumn>, ResultsError> {
-    seal::check(path, "file of a reseed run")?;
+    let (file, _) = open_sealed(path, "part or result of a reseed run")?;
     let read = || -> Result<Vec<RecordColumn>, Fault> {
-        let file = open(path)?;
         let layout = read_layout(&file)?;
         let table = TableReader::open(&file)?;
         table.heads(&layout)?;
@@ -211,24 +212,26 @@ fn check_range(range: &Range<u64>, tally: &Tally) -> Result<(), Fault> {
     )
 }
 
-/// Which of the two formats a sealed file has.
-pub(crate) fn format_of(
-    file: &File,
+/// Opens a part or result after checking its seal, and tells which of the two it is.
+/// `expected` is what an error calls a file that is neither.
+pub(crate) fn open_sealed(
     path: &Path,
     expected: &'static str,
-) -> Result<String, ResultsError> {
+) -> Result<(File, String), ResultsError> {
+    seal::check(path, expected)?;
+    let file = open(path).map_err(|fault| fault.reading(path))?;
     let kind = |problem: String| ResultsError::Kind {
         path: path.to_path_buf(),
         expected,
         problem,
     };
-    let format = read_text_attribute(file, "format")
+    let format = read_text_attribute(&file, "format")
         .map_err(|_| kind("it has no attribute format".into()))?;
     if format != PART && format != RESULT {
         return Err(kind(format!("its format is {format:?}")));
     }
     let version: u32 =
-        read_attribute(file, "format_version").map_err(|fault| fault.reading(path))?;
+        read_attribute(&file, "format_version").map_err(|fault| fault.reading(path))?;
     if version > FORMAT_VERSION {
         return Err(ResultsError::Newer {
             path: path.to_path_buf(),
@@ -236,19 +239,19 @@ pub(crate) fn format_of(
             newest: FORMAT_VERSION,
         });
     }
-    Ok(format)
+    Ok((file, format))
 }
 
-/// Checks that a sealed file has a format this program reads.
-pub(crate) fn check_format(file: &File, path: &Path, wanted: &str) -> Result<(), ResultsError> {
+/// Opens a file of the wanted format after checking its seal.
+pub(crate) fn open_as(path: &Path, wanted: &str) -> Result<File, ResultsError> {
     let expected = if wanted == PART {
         "part of a reseed run"
     } else {
         "result of a reseed run"
     };
-    let found = format_of(file, path, expected)?;
+    let (file, found) = open_sealed(path, expected)?;
     if found == wanted {
-        return Ok(());
+        return Ok(file);
     }
     Err(ResultsError::Kind {
         path: path.to_path_buf(),

@@ -62,7 +62,7 @@ fn check_heads(heads: &[ColumnHead], layout: &Layout) -> Result<(), Fault> {
     ensure(
         heads.is_empty()
             || index.is_some_and(|head| head.width == 1 && head.kind == ValueKind::U64),
-        || format!("the first column must be {INDEX_COLUMN}: one u64 per patient"),
+        || format!("records need a column {INDEX_COLUMN} with one u64 per patient"),
     )
 }
 

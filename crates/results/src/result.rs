@@ -10,16 +10,16 @@ use crate::digest::{ColumnHead, Digest, result_digest};
 use crate::error::ResultsError;
 use crate::estimates::write_estimates;
 use crate::hdf::{
-    Fault, describe, ensure, open, read_array, read_list, read_text_attribute, read_texts,
-    write_array, write_text_attribute, write_texts,
+    Fault, describe, ensure, read_array, read_list, read_text_attribute, read_texts, write_array,
+    write_text_attribute, write_texts,
 };
 use crate::layout::{Layout, RunIdentity};
-use crate::part::{Attempt, check_format, format_of, read_part};
+use crate::part::{Attempt, open_as, open_sealed, read_open_part};
 use crate::records::{TableReader, TableWriter};
 use crate::sections::{
     PART, RESULT, read_head, read_layout, read_tally, write_head, write_layout, write_tally,
 };
-use crate::{seal, whole};
+use crate::whole;
 
 /// Most shards a result may have.
 const SHARDS_MAX: usize = 1 << 24;
@@ -103,10 +103,11 @@ pub fn write_result(
 /// [`ResultsError`] if the file cannot be read, is not a result, is newer than this program, or
 /// does not hold what it promises.
 pub fn read_result(path: &Path) -> Result<ResultFile, ResultsError> {
-    seal::check(path, "result of a reseed run")?;
-    let file = open(path).map_err(|fault| fault.reading(path))?;
-    check_format(&file, path, RESULT)?;
-    read_checked(&file).map_err(|fault| fault.reading(path))
+    read_open_result(&open_as(path, RESULT)?, path)
+}
+
+fn read_open_result(file: &File, path: &Path) -> Result<ResultFile, ResultsError> {
+    read_checked(file).map_err(|fault| fault.reading(path))
 }
 
 fn read_checked(file: &File) -> Result<ResultFile, Fault> {
@@ -207,8 +208,9 @@ impl Merged {
     }
 
     fn read(path: &Path) -> Result<Self, ResultsError> {
-        let (head, entries) = if source_format(path)? == PART {
-            let part = read_part(path)?;
+        let (file, format) = open_sealed(path, "part or result of a reseed run")?;
+        let (head, entries) = if format == PART {
+            let part = read_open_part(&file, path)?;
             let entry = ShardEntry {
                 range: part.info.range,
                 digest: part.info.digest,
@@ -223,7 +225,7 @@ impl Merged {
             };
             (head, vec![entry])
         } else {
-            let mut result = read_result(path)?;
+            let mut result = read_open_result(&file, path)?;
             let entries = std::mem::take(&mut result.shards);
             (result.into(), entries)
         };
@@ -337,13 +339,6 @@ fn normalised(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
 
 fn total(ranges: &[Range<u64>]) -> u64 {
     ranges.iter().map(|range| range.end - range.start).sum()
-}
-
-fn source_format(path: &Path) -> Result<String, ResultsError> {
-    const EXPECTED: &str = "part or result of a reseed run";
-    seal::check(path, EXPECTED)?;
-    let file = open(path).map_err(|fault| fault.reading(path))?;
-    format_of(&file, path, EXPECTED)
 }
 
 fn write_ranges(file: &File, ranges: &[Range<u64>]) -> Result<(), Fault> {

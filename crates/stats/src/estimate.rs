@@ -10,10 +10,15 @@
 //! difference of incidences is `V_c + V_a − 2·ρ·√(V_c·V_a)`. The correlation ρ is that of the
 //! paired indicators "event observed by the bin's end". While nobody is censored before that bin
 //! this is exactly the variance of paired proportions, `[n10 + n01 − (n10 − n01)²/n]/n²`, with
-//! n10 patients who have the event in the control only and n01 in the arm only. With drop-out it is an
-//! approximation: the correlation of what was observed stands for the correlation of the
+//! n10 patients who have the event in the control only and n01 in the arm only. With drop-out it
+//! is an approximation: the correlation of what was observed stands for the correlation of the
 //! estimators' influence functions, which weight an event by the inverse probability of still
 //! being followed. The coverage test in `tests/coverage.rs` bounds what that costs.
+//!
+//! **Intervals** invert score tests for paired proportions. Unlike estimate ± 1.96 standard
+//! errors, and the same on the log scale for ratios, they keep their coverage when few pairs
+//! differ and are not empty when none does. With drop-out, their distances from the estimate are
+//! stretched by the ratio of the standard errors with and without regard to censoring.
 //!
 //! Whatever cannot be estimated (nobody enrolled, a ratio of nothing to nothing) is `NaN`.
 
@@ -52,15 +57,12 @@ pub struct Contrast {
     pub arm: Estimate,
     /// Arm minus control, with its paired standard error.
     pub difference: Estimate,
-    /// 95 % score interval of the difference (Tango, Stat Med 1998;17:891), which stays honest
-    /// when few or no pairs differ. With drop-out its distances from the estimate are scaled by
-    /// the ratio of the standard errors with and without regard to censoring.
+    /// 95 % score interval of the difference (Tango, Stat Med 1998;17:891).
     pub difference_interval: (f64, f64),
     /// Arm over control: infinite if only the arm has events, `NaN` if neither has.
     pub ratio: f64,
-    /// 95 % interval of the ratio, paired, symmetric on the log scale. If n11, n10 + n01 or an
-    /// arm's events are zero, a half is added to n11, n10 and n01 for the interval. The limit on
-    /// the side of an arm without events is 0 or infinite; both are `NaN` if neither has events.
+    /// 95 % score interval of the ratio (Nam and Blackwelder, Stat Med 2002;21:689); from 0 or to
+    /// infinity where the arm or the control has no events, `NaN` if neither has.
     pub ratio_interval: (f64, f64),
     /// Patients to treat for one event less; `None` without patients.
     pub number_needed_to_treat: Option<NumberNeededToTreat>,
@@ -236,13 +238,6 @@ struct State {
 }
 
 impl State {
-    const START: Self = Self {
-        free: 1.0,
-        incidence: 0.0,
-        free_variance: 0.0,
-        covariance: 0.0,
-        incidence_variance: 0.0,
-    };
     const UNKNOWN: Self = Self {
         free: f64::NAN,
         incidence: f64::NAN,
@@ -250,6 +245,21 @@ impl State {
         covariance: f64::NAN,
         incidence_variance: f64::NAN,
     };
+
+    /// The state while nobody has been censored: of `patients`, how many have had the event and
+    /// how many none at all. Shares, not products of shares, so that arms with equal counts have
+    /// equal incidences to the last bit.
+    fn uncensored(patients: u64, events: u64, free: u64) -> Self {
+        let n = patients as f64;
+        let (incidence, free) = (events as f64 / n, free as f64 / n);
+        Self {
+            free,
+            incidence,
+            free_variance: free * (1.0 - free) / n,
+            covariance: -free * incidence / n,
+            incidence_variance: incidence * (1.0 - incidence) / n,
+        }
+    }
 
     fn free(&self) -> Estimate {
         Estimate::new(self.free, self.free_variance)
@@ -283,21 +293,26 @@ impl State {
 /// The state by each bin's end. Once nobody is at risk it stays as it was.
 fn aalen_johansen(exits: &Exits) -> Vec<State> {
     let mut at_risk = exits.patients;
-    let mut state = if at_risk == 0 {
-        State::UNKNOWN
-    } else {
-        State::START
-    };
+    let mut events_so_far = 0;
+    let mut nobody_censored = true;
+    let mut state = State::UNKNOWN;
     let bins = exits
         .events
         .iter()
         .zip(&exits.competing)
         .zip(&exits.censored);
     bins.map(|((&events, &competing), &censored)| {
+        events_so_far += events;
         if at_risk > 0 {
-            state = state.advance(at_risk, events, competing);
+            state = if nobody_censored {
+                let free = at_risk - events - competing;
+                State::uncensored(exits.patients, events_so_far, free)
+            } else {
+                state.advance(at_risk, events, competing)
+            };
         }
         at_risk -= events + competing + censored;
+        nobody_censored &= censored == 0;
         state
     })
     .collect()
@@ -405,48 +420,93 @@ impl Pairs {
         1.0 - (n * self.both() as f64 - control * arm) / spread
     }
 
-    /// Standard error of the crude difference (n01 − n10)/n.
-    fn crude_error(&self) -> f64 {
-        let n = self.patients as f64;
-        let net = self.arm_only as f64 - self.control_only as f64;
-        root(self.discordant() as f64 - net * net / n) / n
+    fn crude_difference(&self) -> f64 {
+        (self.arm_only as f64 - self.control_only as f64) / self.patients as f64
     }
 
-    /// Tango's 95 % score interval of the crude difference: all values the pairs do not reject.
-    fn score_interval(&self) -> (f64, f64) {
-        let net = self.arm_only as f64 - self.control_only as f64;
-        let crude = net / self.patients as f64;
-        let limit = |end: f64| {
-            let (mut inside, mut outside) = (crude, end);
-            for _ in 0..HALVINGS {
-                let middle = f64::midpoint(inside, outside);
-                if self.rejects(middle) {
-                    outside = middle;
-                } else {
-                    inside = middle;
-                }
-            }
-            inside
-        };
-        (limit(-1.0), limit(1.0))
+    /// Standard error of the crude difference.
+    fn difference_error(&self) -> f64 {
+        let n = self.patients as f64;
+        root(self.discordant() as f64 / n - square(self.crude_difference())) / n.sqrt()
+    }
+
+    /// Standard error of the logarithm of the crude ratio.
+    fn log_ratio_error(&self) -> f64 {
+        let events = self.control_events as f64 * self.arm_events() as f64;
+        (self.discordant() as f64 / events).sqrt()
+    }
+
+    /// 95 % score interval of the crude difference.
+    fn difference_interval(&self) -> (f64, f64) {
+        let crude = self.crude_difference();
+        let rejects = |delta| self.rejects_difference(delta);
+        (limit(crude, -1.0, rejects), limit(crude, 1.0, rejects))
     }
 
     /// Whether the score test rejects a true difference `delta` at 5 %. The nuisance parameter,
     /// the probability of an event in the control only, takes its most likely value given
     /// `delta`: the larger root of 2n·q² + b·q + c.
-    fn rejects(&self, delta: f64) -> bool {
+    fn rejects_difference(&self, delta: f64) -> bool {
         let n = self.patients as f64;
         let (n10, n01) = (self.control_only as f64, self.arm_only as f64);
         let b = (2.0 * n + n10 - n01) * delta - n10 - n01;
         let c = -n10 * delta * (1.0 - delta);
-        let spread = root(b * b - 8.0 * n * c);
-        let q = if b > 0.0 {
-            -2.0 * c / (b + spread)
-        } else {
-            (spread - b) / (4.0 * n)
-        };
+        let q = larger_root(2.0 * n, b, c);
         let variance = n * (2.0 * q + delta * (1.0 - delta));
         square(n01 - n10 - n * delta) > square(Z_95) * variance
+    }
+
+    /// 95 % score interval of the crude ratio; searched on the scale of ratio/(1 + ratio).
+    fn ratio_interval(&self) -> (f64, f64) {
+        let (control, arm) = (self.control_events as f64, self.arm_events() as f64);
+        let ratio = |share: f64| share / (1.0 - share);
+        let rejects = |share| self.rejects_ratio(ratio(share));
+        let crude = arm / (control + arm);
+        let (lower, upper) = (limit(crude, 0.0, rejects), limit(crude, 1.0, rejects));
+        (ratio(lower), ratio(upper))
+    }
+
+    /// Whether the score test rejects a true ratio at 5 %. Among the patients with an event in
+    /// either, the share with it in the control only takes its most likely value given the
+    /// ratio: the larger root of a quadratic; the share in the arm only follows from both.
+    fn rejects_ratio(&self, ratio: f64) -> bool {
+        let (n11, n10, n01) = (
+            self.both() as f64,
+            self.control_only as f64,
+            self.arm_only as f64,
+        );
+        let either = n11 + n10 + n01;
+        let fewer = 1.0 - ratio;
+        let a = (1.0 + ratio) * either;
+        let b = -(n10 + n01) - (1.0 + ratio) * fewer * (n10 + n11);
+        let control_only = larger_root(a, b, n10 * fewer);
+        let arm_only = (control_only - fewer) / ratio;
+        let variance = either * ratio * (control_only + arm_only);
+        square(n11 + n01 - ratio * (n11 + n10)) > square(Z_95) * variance
+    }
+}
+
+/// The last value from `inside` towards `end` that is not rejected.
+fn limit(inside: f64, end: f64, rejects: impl Fn(f64) -> bool) -> f64 {
+    let (mut inside, mut outside) = (inside, end);
+    for _ in 0..HALVINGS {
+        let middle = f64::midpoint(inside, outside);
+        if rejects(middle) {
+            outside = middle;
+        } else {
+            inside = middle;
+        }
+    }
+    inside
+}
+
+/// The larger root of a·x² + b·x + c, for a > 0, without cancellation.
+fn larger_root(a: f64, b: f64, c: f64) -> f64 {
+    let spread = root(b * b - 4.0 * a * c);
+    if b > 0.0 {
+        -2.0 * c / (b + spread)
+    } else {
+        (spread - b) / (2.0 * a)
     }
 }
 
@@ -469,14 +529,9 @@ fn difference_interval(difference: Estimate, pairs: &Pairs) -> (f64, f64) {
     if pairs.patients == 0 {
         return (f64::NAN, f64::NAN);
     }
-    let crude = (pairs.arm_only as f64 - pairs.control_only as f64) / pairs.patients as f64;
-    let (lower, upper) = pairs.score_interval();
-    let crude_error = pairs.crude_error();
-    let scale = if crude_error > 0.0 && difference.standard_error > 0.0 {
-        difference.standard_error / crude_error
-    } else {
-        1.0
-    };
+    let crude = pairs.crude_difference();
+    let (lower, upper) = pairs.difference_interval();
+    let scale = stretch(difference.standard_error, pairs.difference_error());
     (
         (difference.value - (crude - lower) * scale).max(-1.0),
         (difference.value + (upper - crude) * scale).min(1.0),
@@ -484,31 +539,31 @@ fn difference_interval(difference: Estimate, pairs: &Pairs) -> (f64, f64) {
 }
 
 fn ratio_interval(control: Estimate, arm: Estimate, pairs: &Pairs) -> (f64, f64) {
-    let (control_events, arm_events) = (pairs.control_events, pairs.arm_events());
-    if control_events == 0 && arm_events == 0 {
+    if pairs.control_events == 0 && pairs.arm_events() == 0 {
         return (f64::NAN, f64::NAN);
     }
-    let (ratio, log_error) = if pairs.both() == 0 || pairs.discordant() == 0 {
-        let (control, arm) = (control_events as f64 + 1.0, arm_events as f64 + 1.0);
-        let discordant = pairs.discordant() as f64 + 1.0;
-        (arm / control, (discordant / (control * arm)).sqrt())
+    let (lower, upper) = pairs.ratio_interval();
+    if pairs.control_events == 0 || pairs.arm_events() == 0 {
+        return (lower, upper);
+    }
+    let crude = pairs.arm_events() as f64 / pairs.control_events as f64;
+    let log_error = distance(
+        control.standard_error / control.value,
+        arm.standard_error / arm.value,
+        pairs.decorrelation(),
+    );
+    let scale = stretch(log_error, pairs.log_ratio_error());
+    let scaled = |limit| arm.value / control.value * core_math::pow(limit / crude, scale);
+    (scaled(lower), scaled(upper))
+}
+
+/// Standard error with regard to censoring over that without; one where either is nothing.
+fn stretch(error: f64, crude_error: f64) -> f64 {
+    if error > 0.0 && crude_error > 0.0 {
+        error / crude_error
     } else {
-        let log_error = distance(
-            control.standard_error / control.value,
-            arm.standard_error / arm.value,
-            pairs.decorrelation(),
-        );
-        (arm.value / control.value, log_error)
-    };
-    let factor = core_math::exp(Z_95 * log_error);
-    (
-        if arm_events == 0 { 0.0 } else { ratio / factor },
-        if control_events == 0 {
-            f64::INFINITY
-        } else {
-            ratio * factor
-        },
-    )
+        1.0
+    }
 }
 
 fn number_needed_to_treat(

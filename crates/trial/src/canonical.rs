@@ -103,7 +103,10 @@ fn dosed_tables(path: &str, dosed: &Dosed) -> String {
     }
     out.push_str("]\n");
     let (kind, mut route) = RouteDraft::of(dosed.route);
-    let position = ROUTE_KINDS.iter().position(|word| *word == kind).unwrap_or(0);
+    let position = ROUTE_KINDS
+        .iter()
+        .position(|word| *word == kind)
+        .unwrap_or(0);
     let mut items = vec![format!("kind = {}", string(kind))];
     items.extend(inline(ROUTES[position], &mut route));
     let _ = writeln!(out, "route = {{ {} }}", items.join(", "));

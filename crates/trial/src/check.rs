@@ -1,12 +1,13 @@
 //! What must hold between the values of a trial.
 
-use reseed_model::scenario::{LocalTreatmentKind, Scenario, SizeMeasure, TRAITS};
+use reseed_model::scenario::{LocalTreatmentKind, Scenario, TRAITS};
+use reseed_model::{cells_at, cholesky};
 
-use crate::diagnostic::{Problems, Source, Span, quoted};
+use crate::diagnostic::{Problems, Source, Span, quoted, readable};
 use crate::document::Table;
 use crate::strata::STRATA_MAX;
 use crate::tables::Draft;
-use crate::trial::{bin_ending_at, time_edges_days};
+use crate::trial::{DAYS_PER_MONTH, bin_ending_at, time_edges_days};
 
 /// How far the weights of attraction may be from adding up to one.
 const WEIGHTS_TOLERANCE: f64 = 1e-9;
@@ -33,17 +34,18 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Place of the first of some keys that is given, or of the table, or the file's start.
-    fn span(&self, table: &[&str], keys: &[&str]) -> Span {
-        let start = Span {
+    /// The place to blame for a contradiction between some values, given by dotted paths.
+    fn span(&self, paths: &[&str]) -> Span {
+        let places: Vec<Span> = paths
+            .iter()
+            .filter_map(|path| self.root.at(&path.split('.').collect::<Vec<_>>()))
+            .map(|node| node.span)
+            .collect();
+        Span::to_blame(&places).unwrap_or(Span {
             source: Source::File,
             start: 0,
             end: 0,
-        };
-        keys.iter()
-            .find_map(|key| self.root.at(&[table, &[key]].concat()))
-            .or_else(|| self.root.at(table))
-            .map_or(start, |node| node.span)
+        })
     }
 
     fn size(&self, draft: &Draft, problems: &mut Problems) {
@@ -51,15 +53,20 @@ impl Check<'_> {
         let (min, max) = (population.size_min_mm, population.size_max_mm);
         if min >= max {
             problems.add(
-                self.span(&["population"], &["size_max_mm"]),
+                self.span(&["population.size_max_mm", "population.size_min_mm"]),
                 "size_max_mm is not above size_min_mm",
                 format!("must be above {min} mm"),
                 None,
             );
         }
-        if population.size_median_mm < min || population.size_median_mm > max {
+        let is_outside = population.size_median_mm < min || population.size_median_mm > max;
+        if is_outside && min < max {
             problems.add(
-                self.span(&["population"], &["size_median_mm"]),
+                self.span(&[
+                    "population.size_median_mm",
+                    "population.size_min_mm",
+                    "population.size_max_mm",
+                ]),
                 "the median size is outside the limits of size",
                 format!("must be from {min} to {max} mm"),
                 "change size_median_mm, size_min_mm or size_max_mm".to_owned(),
@@ -67,13 +74,13 @@ impl Check<'_> {
         }
         match draft.breslow() {
             (true, aspect) if aspect.is_nan() => problems.add(
-                self.span(&["population"], &["breslow_aspect", "size_measure"]),
+                self.span(&["population.size_measure"]),
                 "breslow_aspect is missing",
                 "Breslow thickness needs the disc's diameter over thickness",
                 "for example breslow_aspect = 5.0".to_owned(),
             ),
             (false, aspect) if !aspect.is_nan() => problems.add(
-                self.span(&["population"], &["breslow_aspect"]),
+                self.span(&["population.breslow_aspect", "population.size_measure"]),
                 "breslow_aspect has no meaning here",
                 "size is a diameter",
                 "remove it, or set size_measure = \"breslow\"".to_owned(),
@@ -84,27 +91,39 @@ impl Check<'_> {
         let plateau = draft.trial.scenario.growth.plateau_cells;
         if cells >= plateau {
             problems.add(
-                self.span(&["population"], &["size_max_mm"]),
+                self.span(&[
+                    "population.size_max_mm",
+                    "growth.plateau_cells",
+                    "population.breslow_aspect",
+                    "population.size_measure",
+                ]),
                 "the largest tumour is not below the plateau",
-                format!("{max} mm are {cells:e} cells, growth.plateau_cells is {plateau:e}"),
+                format!(
+                    "{} mm are {} cells, growth.plateau_cells is {}",
+                    readable(max),
+                    readable(cells),
+                    readable(plateau)
+                ),
                 "lower size_max_mm, or raise plateau_cells".to_owned(),
             );
         }
     }
 
-    /// The correlation matrix must be positive definite: all pivots of its L·D·Lᵀ
-    /// factorisation are positive.
+    /// The correlation matrix must be positive definite, or no such patients can exist.
     fn correlation(&self, scenario: &Scenario, problems: &mut Problems) {
-        let Some(at) = first_bad_pivot(&scenario.population.correlation) else {
+        let Some(at) = contradicting_trait(&scenario.population.correlation) else {
             return;
         };
         let pairs: Vec<String> = (0..at)
             .filter(|other| scenario.population.correlation[*other][at] != 0.0)
             .map(|other| format!("{}_{}", TRAIT_NAMES[other], TRAIT_NAMES[at]))
             .collect();
-        let keys: Vec<&str> = pairs.iter().map(String::as_str).collect();
+        let paths: Vec<String> = pairs
+            .iter()
+            .map(|pair| format!("population.correlation.{pair}"))
+            .collect();
         problems.add(
-            self.span(&["population", "correlation"], &keys),
+            self.span(&paths.iter().map(String::as_str).collect::<Vec<_>>()),
             "the correlation matrix is not positive definite",
             format!(
                 "no traits can be correlated like this: {} contradicts the correlations before it",
@@ -119,12 +138,19 @@ impl Check<'_> {
         let sum = homing.base + homing.il6.weight + homing.il8.weight;
         if (sum - 1.0).abs() > WEIGHTS_TOLERANCE {
             problems.add(
-                self.span(&["homing"], &["base_weight"]),
+                self.span(&[
+                    "homing.base_weight",
+                    "homing.il6.weight",
+                    "homing.il8.weight",
+                ]),
                 "the weights of attraction do not add up to 1",
-                format!("base_weight, il6.weight and il8.weight add up to {sum}"),
+                format!(
+                    "base_weight, il6.weight and il8.weight add up to {}",
+                    readable(sum)
+                ),
                 format!(
                     "with the other two as they are, base_weight would be {}",
-                    1.0 - homing.il6.weight - homing.il8.weight
+                    readable(1.0 - homing.il6.weight - homing.il8.weight)
                 ),
             );
         }
@@ -138,20 +164,23 @@ impl Check<'_> {
             ("distant_cells", scenario.detection.distant_cells),
         ];
         for (key, cells) in sizes {
-            let span = self.span(&["detection"], &[key]);
+            let path = format!("detection.{key}");
             if cells >= plateau {
                 problems.add(
-                    span,
+                    self.span(&[&path, "growth.plateau_cells"]),
                     format!("{} is never reached", quoted(key)),
-                    format!("must be below growth.plateau_cells, {plateau:e}"),
+                    format!("must be below growth.plateau_cells, {}", readable(plateau)),
                     None,
                 );
             }
             if cells < 10.0 * founders {
                 problems.add(
-                    span,
+                    self.span(&[&path, "growth.establishment"]),
                     format!("{} is no bigger than what a founder starts as", quoted(key)),
-                    format!("must be at least 10/growth.establishment, {}", 10.0 * founders),
+                    format!(
+                        "must be at least 10/growth.establishment, {}",
+                        readable(10.0 * founders)
+                    ),
                     None,
                 );
             }
@@ -164,12 +193,23 @@ impl Check<'_> {
         }
         for arm in scenario.arms.iter().filter(|arm| arm.radiotherapy) {
             problems.add(
-                self.span(&["arms", &arm.name], &["radiotherapy"]),
-                format!("arm {} adds radiotherapy to radiotherapy", quoted(&arm.name)),
+                self.arm_span(&arm.name),
+                format!(
+                    "arm {} adds radiotherapy to radiotherapy",
+                    quoted(&arm.name)
+                ),
                 "local_treatment.kind = \"radiotherapy\" already irradiates every arm",
                 format!("remove it, or the arm: [arms.{}] remove = true", arm.name),
             );
         }
+    }
+
+    /// The place to blame for an arm's radiotherapy; a name may hold dots.
+    fn arm_span(&self, arm: &str) -> Span {
+        let own = self.root.at(&["arms", arm, "radiotherapy"]);
+        let kind = self.root.at(&["local_treatment", "kind"]);
+        let places: Vec<Span> = own.into_iter().chain(kind).map(|node| node.span).collect();
+        Span::to_blame(&places).unwrap_or_else(|| self.span(&[]))
     }
 
     fn visits(&self, scenario: &Scenario, problems: &mut Problems) {
@@ -178,9 +218,18 @@ impl Check<'_> {
             && *last < horizon
         {
             problems.add(
-                self.span(&["follow_up"], &["visits", "visits_days"]),
+                self.span(&[
+                    "follow_up.visits",
+                    "follow_up.visits_days",
+                    "follow_up.horizon_days",
+                    "follow_up.horizon_years",
+                ]),
                 "visits end before follow-up does",
-                format!("the last is on day {last}, the horizon is day {horizon}"),
+                format!(
+                    "the last is on day {}, the horizon is day {}",
+                    readable(*last),
+                    readable(horizon)
+                ),
                 "add visits up to the horizon or beyond, or shorten the horizon".to_owned(),
             );
         }
@@ -194,36 +243,62 @@ impl Check<'_> {
             return;
         }
         let edges = time_edges_days(horizon);
-        let keys = ["days", "years", "months"];
-        let span = self.span(&["compare"], &keys);
+        let span = self.span(&[
+            "compare.days",
+            "compare.years",
+            "compare.months",
+            "follow_up.horizon_days",
+            "follow_up.horizon_years",
+        ]);
         let mut refuse = |day: f64, span: Span| {
-            if !day.is_nan() && bin_ending_at(&edges, day).is_none() {
-                let near = edges[1..]
-                    .iter()
-                    .min_by(|a, b| (*a - day).abs().total_cmp(&(*b - day).abs()));
-                problems.add(
-                    span,
-                    "arms cannot be compared at this time",
-                    format!("day {day} is not the end of a month up to the horizon"),
-                    near.map(|near| format!("the nearest is day {near}")),
-                );
+            if day.is_nan() || bin_ending_at(&edges, day).is_some() {
+                return;
             }
+            let reason = if day > horizon {
+                "is after the horizon"
+            } else {
+                "is not the end of a month"
+            };
+            let nearest = edges[1..]
+                .iter()
+                .min_by(|a, b| (*a - day).abs().total_cmp(&(*b - day).abs()));
+            problems.add(
+                span,
+                "arms cannot be compared at this time",
+                format!("day {} {reason}", readable(day)),
+                nearest.map(|day| {
+                    let months = readable(day / DAYS_PER_MONTH);
+                    format!("the nearest is day {}, {months} months", readable(*day))
+                }),
+            );
         };
         for day in &trial.compare_days {
             refuse(*day, span);
         }
         if self.root.at(&["compare", "primary"]).is_some() {
-            refuse(trial.primary.day, self.span(&["compare", "primary"], &keys));
+            let span = self.span(&[
+                "compare.primary.days",
+                "compare.primary.years",
+                "compare.primary.months",
+                "follow_up.horizon_days",
+                "follow_up.horizon_years",
+            ]);
+            refuse(trial.primary.day, span);
         }
-        if trial.compare_days.is_empty() && self.root.table("compare").is_some_and(|table| keys.iter().any(|key| table.get(key).is_some())) && problems.is_empty() {
-            problems.add(span, "no time of comparison", "the list is empty", None);
+        if trial.compare_days.is_empty() && problems.is_empty() {
+            problems.add(
+                span,
+                "there is no time of comparison",
+                "needs at least one",
+                "for example years = [2, 5, 10]".to_owned(),
+            );
         }
         if trial.scenario.arms.len() > 1 && trial.primary.arm == trial.scenario.control {
             problems.add(
-                self.span(&["compare", "primary"], &["arm"]),
+                self.span(&["compare.primary.arm", "control"]),
                 "the primary comparison is of the control with itself",
                 "this arm is the control",
-                None,
+                "name another arm".to_owned(),
             );
         }
     }
@@ -232,15 +307,18 @@ impl Check<'_> {
         let strata = &draft.trial.strata;
         if strata.len() > STRATA_MAX {
             problems.add(
-                self.span(&["strata"], &[]),
+                self.span(&["strata"]),
                 "too many strata",
-                format!("{} combinations, at most {STRATA_MAX} are allowed", strata.len()),
+                format!(
+                    "{} combinations, at most {STRATA_MAX} are allowed",
+                    strata.len()
+                ),
                 "use fewer cut points".to_owned(),
             );
         }
         if strata.nodes.iter().any(|cut| cut.fract() != 0.0) {
             problems.add(
-                self.span(&["strata"], &["nodes"]),
+                self.span(&["strata.nodes"]),
                 "nodes come in whole numbers",
                 "cut points must be whole",
                 None,
@@ -249,36 +327,18 @@ impl Check<'_> {
     }
 }
 
-/// Cells of a tumour of this size at 10⁶ per mm³ (section 3).
-fn cells_at(measure: SizeMeasure, size_mm: f64) -> f64 {
-    use std::f64::consts::PI;
-    let cube = size_mm * size_mm * size_mm * 1e6;
-    match measure {
-        SizeMeasure::Diameter => PI / 6.0 * cube,
-        SizeMeasure::Breslow { aspect } => PI / 4.0 * aspect * aspect * cube,
-    }
-}
-
-/// First row whose pivot in the L·D·Lᵀ factorisation is not clearly positive.
-fn first_bad_pivot(matrix: &[[f64; TRAITS]; TRAITS]) -> Option<usize> {
-    const SMALLEST: f64 = 1e-6;
-    let mut lower = [[0.0; TRAITS]; TRAITS];
-    let mut pivots = [0.0; TRAITS];
-    for row in 0..TRAITS {
-        for column in 0..=row {
-            let mut rest = matrix[row][column];
-            for before in 0..column {
-                rest -= lower[row][before] * lower[column][before] * pivots[before];
-            }
-            if column < row {
-                lower[row][column] = rest / pivots[column];
-            } else {
-                pivots[row] = rest;
-            }
-        }
-        if pivots[row] < SMALLEST {
-            return Some(row);
-        }
-    }
-    None
+/// The first trait whose correlations with the traits before it are impossible.
+fn contradicting_trait(matrix: &[[f64; TRAITS]; TRAITS]) -> Option<usize> {
+    (0..TRAITS).find(|last| {
+        let among_first: [[f64; TRAITS]; TRAITS] = std::array::from_fn(|row| {
+            std::array::from_fn(|column| {
+                if row.max(column) <= *last {
+                    matrix[row][column]
+                } else {
+                    f64::from(u8::from(row == column))
+                }
+            })
+        });
+        cholesky(&among_first).is_none()
+    })
 }

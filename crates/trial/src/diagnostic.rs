@@ -1,6 +1,6 @@
 //! What is wrong with a trial file, where, why, and what to do about it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Element, Level, Renderer, Snippet};
@@ -33,6 +33,15 @@ pub(crate) enum Source {
     File,
     /// The preset it builds on.
     Base,
+}
+
+impl Span {
+    /// Of several places that contradict each other, the first in the file itself, which its
+    /// author can change; else the first.
+    pub(crate) fn to_blame(places: &[Self]) -> Option<Self> {
+        let own = places.iter().find(|span| span.source == Source::File);
+        own.or(places.first()).copied()
+    }
 }
 
 /// One thing that is wrong.
@@ -83,7 +92,7 @@ impl TrialError {
             out.push_str("\n\n");
         }
         if self.suppressed > 0 {
-            out.push_str(&format!("and {} more problems\n", self.suppressed));
+            let _ = writeln!(out, "and {} more problems", self.suppressed);
         }
         out.truncate(out.trim_end().len());
         out
@@ -142,15 +151,30 @@ impl Problems {
         suggestion: impl Into<Option<String>>,
     ) {
         if self.is_full() {
-            self.suppressed += 1;
+            self.suppress();
             return;
         }
-        self.found.push(Problem {
-            span,
-            message: message.into(),
-            reason: reason.into(),
-            suggestion: suggestion.into(),
-        });
+        let reason = reason.into();
+        // A drug that others are like is read once for each of them.
+        let is_known = |known: &Problem| known.span == span && known.reason == reason;
+        if !self.found.iter().any(is_known) {
+            self.found.push(Problem {
+                span,
+                message: message.into(),
+                reason,
+                suggestion: suggestion.into(),
+            });
+        }
+    }
+
+    /// Counts a problem without keeping it.
+    pub(crate) fn suppress(&mut self) {
+        self.suppressed += 1;
+    }
+
+    /// Number of problems, those not kept included.
+    pub(crate) fn len(&self) -> usize {
+        self.found.len() + self.suppressed
     }
 
     /// Whether there is no problem.
@@ -222,15 +246,38 @@ pub(crate) fn did_you_mean<'a>(
         return None;
     }
     let lower = written.to_lowercase();
+    let words = sorted_words(&lower);
     candidates
         .into_iter()
         .map(|candidate| {
-            let similarity = strsim::jaro_winkler(&lower, &candidate.to_lowercase());
+            let other = candidate.to_lowercase();
+            let similarity = if sorted_words(&other) == words {
+                1.0
+            } else {
+                strsim::jaro_winkler(&lower, &other)
+            };
             (candidate, similarity)
         })
         .filter(|(_, similarity)| *similarity >= 0.8)
         .max_by(|(_, a), (_, b)| a.total_cmp(b))
         .map(|(candidate, _)| format!("did you mean `{candidate}`?"))
+}
+
+/// The words of a key in an order of their own, to recognise `size_growth` as `growth_size`.
+fn sorted_words(key: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = key.split(['_', '-', '.']).collect();
+    words.sort_unstable();
+    words
+}
+
+/// A number for people: nine digits are enough.
+pub(crate) fn readable(value: f64) -> String {
+    let rounded: f64 = format!("{value:.8e}").parse().unwrap_or(value);
+    if rounded == 0.0 || (1e-4..1e6).contains(&rounded.abs()) {
+        format!("{rounded}")
+    } else {
+        format!("{rounded:e}")
+    }
 }
 
 /// What was written, shortened for a message.

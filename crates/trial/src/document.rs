@@ -117,7 +117,11 @@ pub(crate) fn parse(source: Source, text: &str, problems: &mut Problems) -> Opti
             );
         } else {
             is_broken = true;
-            let reason = message.lines().next().unwrap_or("not valid TOML").to_owned();
+            let reason = message
+                .lines()
+                .next()
+                .unwrap_or("not valid TOML")
+                .to_owned();
             problems.add(span, "the file is not valid TOML", reason, None);
         }
     }
@@ -148,10 +152,8 @@ fn node(source: Source, from: toml::Spanned<DeValue<'_>>) -> Node {
     let at = from.span();
     let value = match from.into_inner() {
         DeValue::String(text) => Value::Text(text.into_owned()),
-        DeValue::Integer(integer) => {
-            i128::from_str_radix(integer.as_str(), integer.radix())
-                .map_or(Value::Float(f64::INFINITY), Value::Integer)
-        }
+        DeValue::Integer(integer) => i128::from_str_radix(integer.as_str(), integer.radix())
+            .map_or(Value::Float(f64::INFINITY), Value::Integer),
         DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(flag) => Value::Flag(flag),
         DeValue::Datetime(_) => Value::Datetime,
@@ -175,16 +177,14 @@ fn node(source: Source, from: toml::Spanned<DeValue<'_>>) -> Node {
 /// years: giving one replaces any other of its group.
 pub(crate) fn overlay(base: &mut Table, file: Table, rivals: &[Vec<&'static str>]) {
     for entry in &file.entries {
-        let group = rivals
-            .iter()
-            .find(|group| group.contains(&entry.key.as_str()));
-        if let Some(group) = group {
-            base.entries.retain(|inherited| {
-                inherited.key == entry.key
-                    || !group.contains(&inherited.key.as_str())
-                    || file.entry(&inherited.key).is_some()
-            });
-        }
+        let is_rival = |key: &str| {
+            key != entry.key
+                && rivals
+                    .iter()
+                    .any(|group| group.contains(&key) && group.contains(&entry.key.as_str()))
+        };
+        base.entries
+            .retain(|inherited| !is_rival(&inherited.key) || file.entry(&inherited.key).is_some());
     }
     let inherited_len = base.entries.len();
     for entry in file.entries {

@@ -1,8 +1,6 @@
 //! The field tables of drugs and arms.
 
-use reseed_model::scenario::{
-    Direct, Dosed, Effect, GENES, Gene, Peripheral, Route, Varying,
-};
+use reseed_model::scenario::{Direct, Dosed, Effect, GENES, Gene, Peripheral, Route, Varying};
 
 use crate::field::{Field, Kind, OtherUnit, above, optional, quantity, required, within};
 use crate::tables::{HORIZON_DAYS_MAX, inverse, years};
@@ -189,7 +187,13 @@ impl RouteDraft {
     pub(crate) fn of(route: Route) -> (&'static str, Self) {
         match route {
             Route::Bolus => (ROUTE_KINDS[0], Self::BLANK),
-            Route::Infusion { days } => (ROUTE_KINDS[1], Self { days, ..Self::BLANK }),
+            Route::Infusion { days } => (
+                ROUTE_KINDS[1],
+                Self {
+                    days,
+                    ..Self::BLANK
+                },
+            ),
             Route::Absorption {
                 rate_per_day,
                 bioavailability,

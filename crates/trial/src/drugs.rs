@@ -4,14 +4,15 @@ use reseed_model::scenario::{
     Action, Amount, Direct, DoseBlock, Dosed, Drug, Effect, GENES, Gene, Peripheral, Route,
 };
 
-use crate::diagnostic::{Problems, Span, did_you_mean, quoted};
-use crate::document::{Node, Table, Value, overlay};
+use crate::diagnostic::{Problems, Span, did_you_mean, quoted, readable};
+use crate::document::{Entry, Node, Table, Value, overlay};
 use crate::drug_tables::{
     BLANK_EFFECT, BLANK_PERIPHERAL, BLOCK, Block, DIRECT, DOSED, DOSES_MAX, DRUG, DRUG_KINDS,
     EFFECT, PERIPHERAL, ROUTE_KINDS, ROUTES, RouteDraft, blank_direct, blank_dosed,
 };
 use crate::field::{
-    Place, choice, is_name, known, read, refuse_name, refuse_unknown, wrong_type,
+    Field, Place, USE_A_LIKE, choice, is_name, known, read, read_all, refuse_name, refuse_unknown,
+    wrong_type,
 };
 use crate::tables::HORIZON_DAYS_MAX;
 
@@ -28,14 +29,22 @@ const ROUNDING: f64 = 1e-9;
 /// A drug of the file and its key there.
 pub(crate) struct NamedDrug {
     pub(crate) key: String,
-    pub(crate) drug: Drug,
+    /// What arms know it by; `None` if it could not be read.
+    pub(crate) drug: Option<Drug>,
+}
+
+impl NamedDrug {
+    /// The molecule, or the key of a drug that could not be read.
+    pub(crate) fn molecule(&self) -> &str {
+        self.drug.as_ref().map_or(&self.key, |drug| &drug.name)
+    }
 }
 
 /// Reads all drugs of the file, in its order. `delay_days` is the time from diagnosis to
-/// resection, NaN if unknown.
+/// resection, if known.
 pub(crate) fn drugs(
     root: &Table,
-    delay_days: f64,
+    delay_days: Option<f64>,
     rivals: &[Vec<&'static str>],
     problems: &mut Problems,
 ) -> Vec<NamedDrug> {
@@ -50,37 +59,40 @@ pub(crate) fn drugs(
         problems.add(
             node.span,
             "too many drugs",
-            format!("{} drugs, at most {DRUGS_MAX} are allowed", table.entries.len()),
+            format!(
+                "{} drugs, at most {DRUGS_MAX} are allowed",
+                table.entries.len()
+            ),
             None,
         );
         return Vec::new();
     }
-    let reader = Reader {
+    let mut reader = Reader {
         library: table,
         delay_days,
+        delay: root.at(&["local_treatment", "delay_days"]),
         rivals,
+        faulty: Vec::new(),
     };
-    let mut drugs = Vec::new();
-    for entry in &table.entries {
-        if !is_name(&entry.key) {
-            refuse_name("drug", &entry.key, entry.key_span, problems);
-            continue;
-        }
-        let Some(own) = entry.node.as_table() else {
-            wrong_type(&entry.key, "a table", &entry.node, problems);
-            continue;
-        };
-        if removed(own, problems) {
-            continue;
-        }
-        if let Some(drug) = reader.drug(&entry.key, own, entry.node.span, problems) {
-            drugs.push(NamedDrug {
-                key: entry.key.clone(),
-                drug,
-            });
+    let own = |entry: &'_ Entry| {
+        entry
+            .node
+            .as_table()
+            .is_some_and(|own| own.get("like").is_none())
+    };
+    let mut drugs: Vec<(usize, NamedDrug)> = Vec::new();
+    // Drugs that others are like come first, so that their faults are known.
+    for is_own in [true, false] {
+        for (position, entry) in table.entries.iter().enumerate() {
+            if own(entry) == is_own
+                && let Some(drug) = reader.entry(entry, problems)
+            {
+                drugs.push((position, drug));
+            }
         }
     }
-    drugs
+    drugs.sort_by_key(|(position, _)| *position);
+    drugs.into_iter().map(|(_, drug)| drug).collect()
 }
 
 /// Whether a table says `remove = true`.
@@ -98,13 +110,44 @@ pub(crate) fn removed(table: &Table, problems: &mut Problems) -> bool {
     }
 }
 
+/// How doses enter, and where that is given.
+type PlacedRoute = (Route, Option<Span>);
+
 struct Reader<'a> {
     library: &'a Table,
-    delay_days: f64,
+    delay_days: Option<f64>,
+    /// Where `delay_days` is given.
+    delay: Option<&'a Node>,
     rivals: &'a [Vec<&'static str>],
+    /// Drugs with problems: those that are like them would only repeat them.
+    faulty: Vec<&'a str>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Reads a drug, unless it is removed.
+    fn entry(&mut self, entry: &'a Entry, problems: &mut Problems) -> Option<NamedDrug> {
+        if !is_name(&entry.key) {
+            refuse_name("drug", &entry.key, entry.key_span, problems);
+            return None;
+        }
+        let Some(own) = entry.node.as_table() else {
+            wrong_type(&entry.key, "a table", &entry.node, problems);
+            return None;
+        };
+        if removed(own, problems) {
+            return None;
+        }
+        let before = problems.len();
+        let drug = self.drug(&entry.key, own, entry.node.span, problems);
+        if problems.len() > before {
+            self.faulty.push(&entry.key);
+        }
+        Some(NamedDrug {
+            key: entry.key.clone(),
+            drug,
+        })
+    }
+
     fn drug(&self, key: &str, own: &Table, span: Span, problems: &mut Problems) -> Option<Drug> {
         let (table, mut molecule) = match own.get("like") {
             None => (own.clone(), key.to_owned()),
@@ -115,6 +158,7 @@ impl Reader<'_> {
             table: &table,
             span,
             name: &name,
+            advice: USE_A_LIKE,
         };
         read(DRUG, place, &mut molecule, problems);
         let kind = table.get("kind")?;
@@ -157,6 +201,9 @@ impl Reader<'_> {
             );
             return None;
         }
+        if self.faulty.contains(&name) || list_of_runs_changed(name, model, own, problems) {
+            return None;
+        }
         let molecule = model
             .get("molecule")
             .and_then(Node::as_text)
@@ -170,19 +217,27 @@ impl Reader<'_> {
     fn direct(&self, place: Place<'_>, problems: &mut Problems) -> Direct {
         let mut direct = blank_direct();
         read(DIRECT, place, &mut direct, problems);
-        refuse_foreign(place, known(DIRECT), known(DOSED), "dosed", problems);
+        refuse_foreign(place, DIRECT, DOSED, "dosed", problems);
         self.refuse_early("from_day", direct.from_day, place.table, problems);
         if direct.until_day <= direct.from_day {
-            let node = place.table.get("until_day").or(place.table.get("until_years"));
+            let node = place
+                .table
+                .get("until_day")
+                .or(place.table.get("until_years"));
             problems.add(
                 node.map_or(place.span, |node| node.span),
                 "the drug ends before it begins",
-                format!("must be after from_day, {}", direct.from_day),
+                format!("must be after from_day, {}", readable(direct.from_day)),
                 None,
             );
         }
         if let Some(inhibits) = place.table.get("inhibits")
-            && direct.inhibition == [0.0; GENES]
+            && direct.inhibition.iter().all(|share| *share <= 0.0)
+            && inhibits.as_table().is_some_and(|table| {
+                table
+                    .keys()
+                    .all(|key| Gene::ALL.iter().any(|gene| gene.symbol() == key))
+            })
         {
             problems.add(
                 inhibits.span,
@@ -197,12 +252,13 @@ impl Reader<'_> {
     fn dosed(&self, place: Place<'_>, problems: &mut Problems) -> Dosed {
         let mut dosed = blank_dosed();
         read(DOSED, place, &mut dosed, problems);
-        refuse_foreign(place, known(DOSED), known(DIRECT), "direct", problems);
+        refuse_foreign(place, DOSED, DIRECT, "direct", problems);
         if let Some(node) = place.table.get("route") {
             dosed.route = route(node, place.name, problems).unwrap_or(Route::Bolus);
         }
         if let Some(node) = place.table.get("schedule") {
-            dosed.schedule = self.schedule(node, dosed.route, problems);
+            let route = (dosed.route, place.table.get("route").map(|node| node.span));
+            dosed.schedule = self.schedule(node, route, problems);
         }
         if let Some(node) = place.table.get("peripheral") {
             dosed.peripheral = peripheral(node, problems);
@@ -213,7 +269,7 @@ impl Reader<'_> {
         dosed
     }
 
-    fn schedule(&self, node: &Node, route: Route, problems: &mut Problems) -> Vec<DoseBlock> {
+    fn schedule(&self, node: &Node, route: PlacedRoute, problems: &mut Problems) -> Vec<DoseBlock> {
         let mut blocks = Vec::new();
         match &node.value {
             Value::Table(table) => self.run(table, node.span, route, &mut blocks, problems),
@@ -237,7 +293,10 @@ impl Reader<'_> {
             problems.add(
                 node.span,
                 "the schedule is too long",
-                format!("{} runs of doses, at most {BLOCKS_MAX} are allowed", blocks.len()),
+                format!(
+                    "{} runs of doses, at most {BLOCKS_MAX} are allowed",
+                    blocks.len()
+                ),
                 "lengthen the cycle or shorten the treatment".to_owned(),
             );
         }
@@ -249,7 +308,7 @@ impl Reader<'_> {
         &self,
         table: &Table,
         span: Span,
-        route: Route,
+        route: PlacedRoute,
         blocks: &mut Vec<DoseBlock>,
         problems: &mut Problems,
     ) {
@@ -257,10 +316,10 @@ impl Reader<'_> {
             table,
             span,
             name: "the schedule",
+            advice: USE_A_LIKE,
         };
         let mut block = Block::BLANK;
-        read(BLOCK, place, &mut block, problems);
-        refuse_unknown(place, known(BLOCK), problems);
+        read_all(BLOCK, place, &mut block, problems);
         self.refuse_early("first_day", block.first_day, table, problems);
         let Some(amount) = amount(block, span, problems) else {
             return;
@@ -274,68 +333,108 @@ impl Reader<'_> {
             );
             return;
         }
-        if let Route::Infusion { days } = route
+        if let (Route::Infusion { days }, Some(route_span)) = route
             && days > block.every_days * (1.0 + ROUNDING)
         {
             problems.add(
-                span,
+                Span::to_blame(&[span, route_span]).unwrap_or(span),
                 "an infusion is longer than the interval between doses",
-                format!("{days} days every {} days", block.every_days),
+                format!(
+                    "{} days every {} days",
+                    readable(days),
+                    readable(block.every_days)
+                ),
                 "shorten `route.hours` or lengthen `every_days`".to_owned(),
             );
         }
         expand(block, amount, span, blocks, problems);
     }
 
-    /// Refuses a day before diagnosis: no arm acts before T_dx (section 6).
+    /// Refuses a day before diagnosis: no arm acts before `T_dx` (section 6).
     fn refuse_early(&self, key: &str, day: f64, table: &Table, problems: &mut Problems) {
-        if day < -self.delay_days
-            && let Some(node) = table.get(key)
+        let Some(delay_days) = self.delay_days else {
+            return;
+        };
+        let places: Vec<Span> = table
+            .get(key)
+            .into_iter()
+            .chain(self.delay)
+            .map(|node| node.span)
+            .collect();
+        if day < -delay_days
+            && let Some(span) = Span::to_blame(&places)
         {
             problems.add(
-                node.span,
+                span,
                 "treatment before diagnosis",
                 format!(
-                    "resection follows diagnosis by {} days, so the first possible day is {}",
-                    self.delay_days, -self.delay_days
+                    "resection follows diagnosis by {} days, so day {} is too early",
+                    readable(delay_days),
+                    readable(day)
                 ),
-                "start later, or lengthen local_treatment.delay_days".to_owned(),
+                format!(
+                    "start on day {} or later, or lengthen local_treatment.delay_days",
+                    readable(-delay_days)
+                ),
             );
         }
     }
 }
 
+/// Reports single keys of a schedule that change an inherited list of runs, for it would not be
+/// clear which.
+fn list_of_runs_changed(name: &str, model: &Table, own: &Table, problems: &mut Problems) -> bool {
+    let (Some(inherited), Some(change)) = (model.get("schedule"), own.get("schedule")) else {
+        return false;
+    };
+    let is_complete = change.as_table().is_none_or(|run| {
+        let has = |key| run.get(key).is_some();
+        (has("every_days") || has("doses_per_day")) && (has("dose_mg") || has("dose_mg_per_kg"))
+    });
+    if is_complete || inherited.as_table().is_some() {
+        return false;
+    }
+    problems.add(
+        Span::to_blame(&[inherited.span, change.span]).unwrap_or(change.span),
+        format!(
+            "a drug like {} changes single keys of its schedule",
+            quoted(name)
+        ),
+        "this schedule is a list, so it is not clear which run they change",
+        "use one run here, or give the other drug a whole schedule, or remove it and its arms"
+            .to_owned(),
+    );
+    true
+}
+
 /// Reports keys that belong to the other kind of drug as such, and others as unknown.
-fn refuse_foreign(
+fn refuse_foreign<T, U>(
     place: Place<'_>,
-    own: impl Iterator<Item = &'static str> + Clone,
-    foreign: impl Iterator<Item = &'static str> + Clone,
+    own: &[Field<T>],
+    foreign: &[Field<U>],
     foreign_kind: &str,
     problems: &mut Problems,
 ) {
-    let own = known(DRUG).chain(own);
-    let foreign = foreign.filter({
-        let own = own.clone();
-        move |key| !own.clone().any(|mine| mine == *key)
-    });
-    for key in foreign.clone() {
-        if let Some(entry) = place.table.entry(key) {
+    let own = [known(DRUG), known(own)].concat();
+    let foreign = known(foreign);
+    let is_foreign = |key: &str| foreign.contains(&key) && !own.contains(&key);
+    let mut rest = place.table.clone();
+    rest.entries.retain(|entry| !is_foreign(&entry.key));
+    for entry in &place.table.entries {
+        if is_foreign(&entry.key) {
             problems.add(
                 entry.key_span,
-                format!("`{key}` does not belong in {}", place.name),
+                format!("`{}` does not belong in {}", entry.key, place.name),
                 format!("only a {foreign_kind} drug has it"),
                 format!("remove it, or set kind = \"{foreign_kind}\""),
             );
         }
     }
-    let mut rest = place.table.clone();
-    rest.entries
-        .retain(|entry| !foreign.clone().any(|key| key == entry.key));
     let place = Place {
         table: &rest,
         ..place
     };
-    refuse_unknown(place, own, problems);
+    refuse_unknown(place, &own, problems);
 }
 
 fn amount(block: Block, span: Span, problems: &mut Problems) -> Option<Amount> {
@@ -389,39 +488,54 @@ fn expand(
     if run.until_day <= run.first_day {
         refuse(
             "the schedule has no dose",
-            format!("until_day {} is not after first_day {}", run.until_day, run.first_day),
+            format!(
+                "until_day {} is not after first_day {}",
+                readable(run.until_day),
+                readable(run.first_day)
+            ),
         );
         return;
     }
     if run.on_days > run.of_days {
         refuse(
             "the cycle is shorter than its days with doses",
-            format!("on_days {} is above of_days {}", run.on_days, run.of_days),
+            format!(
+                "on_days {} is above of_days {}",
+                readable(run.on_days),
+                readable(run.of_days)
+            ),
         );
         return;
     }
     // Without a cycle, there is one that lasts from the first dose to the end.
     let whole = run.until_day - run.first_day;
-    let on_days = if run.on_days.is_nan() { whole } else { run.on_days };
-    let of_days = if run.of_days.is_nan() { whole } else { run.of_days };
+    let on_days = if run.on_days.is_nan() {
+        whole
+    } else {
+        run.on_days
+    };
+    let of_days = if run.of_days.is_nan() {
+        whole
+    } else {
+        run.of_days
+    };
     let mut cycle = 0u32;
     loop {
         let start = run.first_day + f64::from(cycle) * of_days;
         // NaN, from a value that was refused, ends the loop too.
-        if !(start < run.until_day - ROUNDING) || blocks.len() > BLOCKS_MAX {
+        let is_before_end = start < run.until_day - ROUNDING;
+        if !is_before_end || blocks.len() > BLOCKS_MAX {
             return;
         }
         let end = (start + on_days).min(run.until_day);
-        match doses_in(end - start, run.every_days) {
-            Some(doses) => blocks.push(block(start, doses)),
-            None => {
-                refuse(
-                    "the schedule has too many doses",
-                    format!("at most {DOSES_MAX} regular doses are allowed"),
-                );
-                return;
-            }
-        }
+        let Some(doses) = doses_in(end - start, run.every_days) else {
+            refuse(
+                "the schedule has too many doses",
+                format!("at most {DOSES_MAX} regular doses are allowed"),
+            );
+            return;
+        };
+        blocks.push(block(start, doses));
         cycle += 1;
     }
 }
@@ -456,6 +570,7 @@ fn route(node: &Node, drug: &str, problems: &mut Problems) -> Option<Route> {
         table,
         span: node.span,
         name: &name,
+        advice: USE_A_LIKE,
     };
     let Some(kind) = table.get("kind") else {
         problems.add(
@@ -469,11 +584,8 @@ fn route(node: &Node, drug: &str, problems: &mut Problems) -> Option<Route> {
     let kind = choice("kind", &ROUTE_KINDS, kind, problems)?;
     let mut draft = RouteDraft::BLANK;
     read(ROUTES[kind], place, &mut draft, problems);
-    refuse_unknown(
-        place,
-        std::iter::once("kind").chain(known(ROUTES[kind])),
-        problems,
-    );
+    let keys = [vec!["kind"], known(ROUTES[kind])].concat();
+    refuse_unknown(place, &keys, problems);
     Some(match kind {
         0 => Route::Bolus,
         1 => Route::Infusion { days: draft.days },
@@ -493,10 +605,10 @@ fn peripheral(node: &Node, problems: &mut Problems) -> Option<Peripheral> {
         table,
         span: node.span,
         name: "the second compartment",
+        advice: USE_A_LIKE,
     };
     let mut peripheral = BLANK_PERIPHERAL;
-    read(PERIPHERAL, place, &mut peripheral, problems);
-    refuse_unknown(place, known(PERIPHERAL), problems);
+    read_all(PERIPHERAL, place, &mut peripheral, problems);
     Some(peripheral)
 }
 
@@ -510,8 +622,9 @@ fn effects(node: &Node, problems: &mut Problems) -> [Option<Effect>; GENES] {
         table,
         span: node.span,
         name: "the drug's effects",
+        advice: USE_A_LIKE,
     };
-    refuse_unknown(place, Gene::ALL.into_iter().map(Gene::symbol), problems);
+    refuse_unknown(place, &Gene::ALL.map(Gene::symbol), problems);
     if table.entries.is_empty() {
         problems.add(
             node.span,
@@ -533,10 +646,10 @@ fn effects(node: &Node, problems: &mut Problems) -> [Option<Effect>; GENES] {
             table,
             span: node.span,
             name: &name,
+            advice: USE_A_LIKE,
         };
         let mut effect = BLANK_EFFECT;
-        read(EFFECT, place, &mut effect, problems);
-        refuse_unknown(place, known(EFFECT), problems);
+        read_all(EFFECT, place, &mut effect, problems);
         effects[gene.index()] = Some(effect);
     }
     effects

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use reseed_model::scenario::{Range, Varying};
 
-use crate::diagnostic::{Problems, Span, did_you_mean, quoted};
-use crate::document::{Node, Table, Value};
+use crate::diagnostic::{Problems, Span, did_you_mean, quoted, readable};
+use crate::document::{Entry, Node, Table, Value};
 
 /// A key of a table whose values end up in a `T`.
 pub(crate) struct Field<T: 'static> {
@@ -125,16 +125,25 @@ impl Quantity {
             above_min,
         } = self.bounds;
         if above_min {
-            format!("above {min} and at most {max}{unit}")
+            format!(
+                "above {} and at most {}{unit}",
+                readable(min),
+                readable(max)
+            )
         } else {
-            format!("from {min} to {max}{unit}")
+            format!("from {} to {}{unit}", readable(min), readable(max))
         }
     }
 }
 
 impl Bounds {
     fn contain(&self, value: f64) -> bool {
-        value <= self.max && (value > self.min || (value == self.min && !self.above_min))
+        let is_high_enough = if self.above_min {
+            value > self.min
+        } else {
+            value >= self.min
+        };
+        is_high_enough && value <= self.max
     }
 }
 
@@ -199,7 +208,17 @@ pub(crate) struct Place<'a> {
     pub(crate) span: Span,
     /// Such as `[homing.il6]`.
     pub(crate) name: &'a str,
+    /// What to do about a missing key.
+    pub(crate) advice: &'static str,
 }
+
+/// Advice on keys that are missing where a base would have them.
+pub(crate) const USE_A_BASE: &str =
+    "give it, or build on a preset with `base = \"breast\"` as the file's first line";
+
+/// Advice on keys that are missing in a drug.
+pub(crate) const USE_A_LIKE: &str =
+    "give it, or inherit it from another drug with `like = \"NAME\"`";
 
 /// Reads the fields of a table into `into`; what cannot be read stays as it was.
 pub(crate) fn read<T>(
@@ -209,9 +228,7 @@ pub(crate) fn read<T>(
     problems: &mut Problems,
 ) {
     for field in fields {
-        let mut given = field
-            .keys()
-            .filter_map(|key| place.table.entry(key));
+        let mut given = field.keys().filter_map(|key| place.table.entry(key));
         let Some(entry) = given.next() else {
             report_missing(field, place, problems);
             continue;
@@ -219,13 +236,16 @@ pub(crate) fn read<T>(
         if let Some(second) = given.next() {
             problems.add(
                 second.key_span,
-                format!("`{}` and `{}` say the same thing twice", entry.key, second.key),
+                format!(
+                    "`{}` and `{}` say the same thing twice",
+                    entry.key, second.key
+                ),
                 "the value is already given in another unit",
                 "keep one of the two".to_owned(),
             );
         }
         let other = field.others().iter().find(|other| other.key == entry.key);
-        read_value(field, &entry.key, other, &entry.node, place.name, into, problems);
+        read_value(field, entry, other, place, into, problems);
     }
 }
 
@@ -242,20 +262,19 @@ fn report_missing<T>(field: &Field<T>, place: Place<'_>, problems: &mut Problems
         place.span,
         format!("{what} `{}` is missing in {}", field.key, place.name),
         format!("needs `{}`: {}", field.key, field.meaning),
-        "give it, or build on a preset with `base = \"breast\"` as the file's first line"
-            .to_owned(),
+        place.advice.to_owned(),
     );
 }
 
 fn read_value<T>(
     field: &Field<T>,
-    key: &str,
+    entry: &Entry,
     other: Option<&OtherUnit>,
-    node: &Node,
-    table_name: &str,
+    place: Place<'_>,
     into: &mut T,
     problems: &mut Problems,
 ) {
+    let (key, node) = (entry.key.as_str(), &entry.node);
     match &field.kind {
         Kind::Number(quantity, at) => {
             if let Some(value) = number(key, *quantity, other, node, problems) {
@@ -302,16 +321,17 @@ fn read_value<T>(
             }
         }
         Kind::Section(fields) => {
-            let name = below(table_name, key);
+            let name = below(place.name, key);
+            let advice = place.advice;
             match node.as_table() {
                 Some(table) => {
                     let place = Place {
                         table,
                         span: node.span,
                         name: &name,
+                        advice,
                     };
-                    read(fields, place, into, problems);
-                    refuse_unknown(place, known(fields), problems);
+                    read_all(fields, place, into, problems);
                 }
                 None => wrong_type(key, "a table", node, problems),
             }
@@ -328,27 +348,35 @@ pub(crate) fn below(table_name: &str, key: &str) -> String {
     }
 }
 
+/// Reads the fields of a table that has no other keys.
+pub(crate) fn read_all<T>(
+    fields: &[Field<T>],
+    place: Place<'_>,
+    into: &mut T,
+    problems: &mut Problems,
+) {
+    read(fields, place, into, problems);
+    refuse_unknown(place, &known(fields), problems);
+}
+
 /// All keys of some fields.
-pub(crate) fn known<T>(fields: &[Field<T>]) -> impl Iterator<Item = &'static str> + Clone {
-    fields.iter().flat_map(Field::keys).collect::<Vec<_>>().into_iter()
+pub(crate) fn known<T>(fields: &[Field<T>]) -> Vec<&'static str> {
+    fields.iter().flat_map(Field::keys).collect()
 }
 
 /// Reports keys that mean nothing.
-pub(crate) fn refuse_unknown(
-    place: Place<'_>,
-    known: impl Iterator<Item = &'static str> + Clone,
-    problems: &mut Problems,
-) {
+pub(crate) fn refuse_unknown(place: Place<'_>, known: &[&'static str], problems: &mut Problems) {
     for entry in &place.table.entries {
-        if problems.is_full() {
-            return;
-        }
-        if known.clone().any(|key| key == entry.key) {
+        if known.contains(&entry.key.as_str()) {
             continue;
         }
-        let suggestion = did_you_mean(&entry.key, known.clone()).unwrap_or_else(|| {
-            format!("known here: {}", known.clone().collect::<Vec<_>>().join(", "))
-        });
+        if problems.is_full() {
+            // Searching for what was meant would take long for thousands of keys.
+            problems.suppress();
+            continue;
+        }
+        let suggestion = did_you_mean(&entry.key, known.iter().copied())
+            .unwrap_or_else(|| format!("known here: {}", known.join(", ")));
         problems.add(
             entry.key_span,
             format!("unknown key {} in {}", quoted(&entry.key), place.name),
@@ -391,19 +419,16 @@ fn finite(key: &str, node: &Node, problems: &mut Problems) -> Option<f64> {
         // Adding zero turns -0 into 0, so that equal trials have equal canonical files.
         return Some(value + 0.0);
     }
-    let (reason, suggestion) = if value.is_nan() {
-        ("this is not a number", "give a number")
+    let reason = if value.is_nan() {
+        "this is not a number"
     } else {
-        (
-            "this is infinite, or too large for any number",
-            "leave the key out where it is optional, or give a large number within its range",
-        )
+        "this is infinite, or too large for any number"
     };
     problems.add(
         node.span,
         format!("{} must be a finite number", quoted(key)),
         reason,
-        suggestion.to_owned(),
+        None,
     );
     None
 }
@@ -421,7 +446,15 @@ pub(crate) fn number(
     if quantity.bounds.contain(value) {
         return Some(value);
     }
-    let converted = other.map_or(String::new(), |_| format!("{value} {}, ", quantity.unit));
+    let converted = other.map_or(String::new(), |other| {
+        format!(
+            "{} {} is {} {}, ",
+            readable(written),
+            other.unit,
+            readable(value),
+            quantity.unit
+        )
+    });
     problems.add(
         node.span,
         format!("{} is out of range", quoted(key)),
@@ -459,7 +492,7 @@ fn numbers(
     if values.len() < items.len() {
         return None;
     }
-    for (pair, item) in values.windows(2).zip(&items[1..]) {
+    for (pair, item) in values.windows(2).zip(items.iter().skip(1)) {
         if pair[0] >= pair[1] {
             problems.add(
                 item.span,
@@ -474,14 +507,9 @@ fn numbers(
 }
 
 /// Range of a coefficient of variation.
-pub(crate) const CV: Quantity = quantity("(fraction)", within(0.0, 3.0));
+pub(crate) const CV: Quantity = quantity("", within(0.0, 3.0));
 
-fn varying(
-    key: &str,
-    quantity: Quantity,
-    node: &Node,
-    problems: &mut Problems,
-) -> Option<Varying> {
+fn varying(key: &str, quantity: Quantity, node: &Node, problems: &mut Problems) -> Option<Varying> {
     let Some(table) = node.as_table() else {
         let median = number(key, quantity, None, node, problems)?;
         return Some(Varying { median, cv: 0.0 });
@@ -490,11 +518,12 @@ fn varying(
         table,
         span: node.span,
         name: key,
+        advice: USE_A_BASE,
     };
-    refuse_unknown(place, ["median", "cv"].into_iter(), problems);
+    refuse_unknown(place, &["median", "cv"], problems);
     let cv = match table.get("cv") {
-        Some(cv) => number("cv", CV, None, cv, problems)?,
-        None => 0.0,
+        Some(cv) => number("cv", CV, None, cv, problems),
+        None => Some(0.0),
     };
     let Some(median) = table.get("median") else {
         problems.add(
@@ -506,7 +535,7 @@ fn varying(
         return None;
     };
     let median = number("median", quantity, None, median, problems)?;
-    Some(Varying { median, cv })
+    Some(Varying { median, cv: cv? })
 }
 
 fn interval(key: &str, quantity: Quantity, node: &Node, problems: &mut Problems) -> Option<Range> {
@@ -518,13 +547,15 @@ fn interval(key: &str, quantity: Quantity, node: &Node, problems: &mut Problems)
         table,
         span: node.span,
         name: key,
+        advice: USE_A_BASE,
     };
-    refuse_unknown(place, ["min", "max"].into_iter(), problems);
+    refuse_unknown(place, &["min", "max"], problems);
     let mut side = |name, open| match table.get(name) {
         Some(node) => number(name, quantity, None, node, problems),
         None => Some(open),
     };
-    let (min, max) = (side("min", f64::NEG_INFINITY)?, side("max", f64::INFINITY)?);
+    let (min, max) = (side("min", f64::NEG_INFINITY), side("max", f64::INFINITY));
+    let (min, max) = (min?, max?);
     if min > max {
         problems.add(
             node.span,
@@ -548,6 +579,10 @@ pub(crate) fn count(
     let whole = match node.value {
         Value::Integer(integer) => Some(integer),
         // People write a million as 1e6.
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a whole number that a float holds exactly"
+        )]
         Value::Float(float) if float.fract() == 0.0 && float.abs() < 9e15 => Some(float as i128),
         Value::Float(_) => None,
         _ => {
@@ -570,12 +605,7 @@ pub(crate) fn count(
     None
 }
 
-fn text<'a>(
-    key: &str,
-    len_max: usize,
-    node: &'a Node,
-    problems: &mut Problems,
-) -> Option<&'a str> {
+fn text<'a>(key: &str, len_max: usize, node: &'a Node, problems: &mut Problems) -> Option<&'a str> {
     let Some(text) = node.as_text() else {
         wrong_type(key, "a string", node, problems);
         return None;
@@ -722,7 +752,7 @@ pub(crate) fn described<T>(field: &Field<T>) -> String {
         Kind::Number(quantity, _)
         | Kind::Numbers(quantity, _, _)
         | Kind::Varying(quantity, _)
-        | Kind::Interval(quantity, _) => quantity.range(),
+        | Kind::Interval(quantity, _) => quantity.range() + &alternatives(quantity),
         Kind::Count(min, max, _) => format!("from {min} to {max}"),
         Kind::Choice(options, _) => options.join(" | "),
         Kind::Flag(_) => "true | false".to_owned(),
@@ -733,6 +763,13 @@ pub(crate) fn described<T>(field: &Field<T>) -> String {
     } else {
         format!("{} ({range})", field.meaning)
     }
+}
+
+/// Other keys for the same value, in words.
+fn alternatives(quantity: &Quantity) -> String {
+    quantity.others.iter().fold(String::new(), |text, other| {
+        text + &format!("; or `{}` in {}", other.key, other.unit)
+    })
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -753,7 +790,11 @@ pub(crate) fn declared<T>(field: &Field<T>, from: &mut T) -> Option<String> {
         Kind::Numbers(_, _, at) => Some(floats(at(from))),
         Kind::Varying(_, at) => {
             let Varying { median, cv } = *at(from);
-            Some(format!("{{ median = {}, cv = {} }}", float(median), float(cv)))
+            Some(format!(
+                "{{ median = {}, cv = {} }}",
+                float(median),
+                float(cv)
+            ))
         }
         Kind::Interval(_, at) => {
             let Range { min, max } = *at(from);
@@ -772,9 +813,15 @@ pub(crate) fn declared<T>(field: &Field<T>, from: &mut T) -> Option<String> {
     }
 }
 
-/// The shortest text that reads back as the same number.
+/// The shortest text that reads back as the same number; with a power of ten where people
+/// would write one.
 pub(crate) fn float(value: f64) -> String {
-    format!("{:?}", value + 0.0)
+    let value = value + 0.0;
+    if value == 0.0 || (1e-3..1e6).contains(&value.abs()) {
+        format!("{value:?}")
+    } else {
+        format!("{value:e}")
+    }
 }
 
 fn floats(values: &[f64]) -> String {

@@ -85,7 +85,11 @@ mod tests {
     #[test]
     fn values_fall_where_the_edges_say() {
         for histogram in &HISTOGRAMS {
-            assert!(histogram.edges.is_sorted_by(|a, b| a < b), "{}", histogram.name);
+            assert!(
+                histogram.edges.is_sorted_by(|a, b| a < b),
+                "{}",
+                histogram.name
+            );
             for (bin, edges) in histogram.edges.windows(2).enumerate() {
                 assert_eq!(histogram.bin(edges[0]), bin);
                 assert_eq!(histogram.bin(edges[1].next_down()), bin);

@@ -15,6 +15,7 @@ mod field;
 mod histogram;
 mod preset;
 mod read;
+mod schema;
 mod strata;
 mod tables;
 mod trial;
@@ -22,7 +23,6 @@ mod trial;
 pub use diagnostic::{Diagnostic, TrialError};
 pub use histogram::Histogram;
 pub use preset::{preset_names, preset_text};
+pub use schema::json_schema;
 pub use strata::{Axis, STRATA_MAX, Strata};
 pub use trial::{DAYS_PER_MONTH, DAYS_PER_YEAR, Primary, Trial};
-
-const MODEL_VERSION: &str = "1";

@@ -2,11 +2,24 @@
 
 use crate::trial::Trial;
 
+/// A disease followed by the therapies that all presets share.
+macro_rules! preset {
+    ($name:literal) => {
+        (
+            $name,
+            concat!(
+                include_str!(concat!("../presets/", $name, ".toml")),
+                include_str!("../presets/therapies.toml")
+            ),
+        )
+    };
+}
+
 /// Name and text of every preset, in the order in which they are listed.
 const PRESETS: [(&str, &str); 3] = [
-    ("breast", include_str!("../presets/breast.toml")),
-    ("colorectal", include_str!("../presets/colorectal.toml")),
-    ("melanoma", include_str!("../presets/melanoma.toml")),
+    preset!("breast"),
+    preset!("colorectal"),
+    preset!("melanoma"),
 ];
 
 /// Names of the presets.

@@ -4,12 +4,12 @@ use reseed_model::scenario::Arm;
 use reseed_stats::Endpoint;
 
 use crate::check;
-use crate::diagnostic::{Problems, Source, Span, TrialError, did_you_mean, quoted};
-use crate::document::{self, Node, Table, Value, overlay};
+use crate::diagnostic::{Problems, Source, Span, TrialError, did_you_mean, quoted, readable};
+use crate::document::{self, Entry, Node, Table, Value, overlay};
 use crate::drug_tables::{ARM, BLOCK, DIRECT, ROUTES};
 use crate::drugs::{self, NamedDrug};
 use crate::field::{
-    OtherUnit, Place, Quantity, above, choice, is_name, known, number, quantity, read,
+    OtherUnit, Place, Quantity, USE_A_BASE, above, choice, is_name, number, quantity, read_all,
     refuse_name, refuse_unknown, rivals, wrong_type,
 };
 use crate::preset::{preset_names, preset_text};
@@ -50,7 +50,10 @@ pub(crate) fn trial(source_name: &str, text: &str) -> Result<Trial, TrialError> 
         problems.add(
             START,
             "the trial file is too large",
-            format!("{} bytes, at most {FILE_LENGTH_MAX} are allowed", text.len()),
+            format!(
+                "{} bytes, at most {FILE_LENGTH_MAX} are allowed",
+                text.len()
+            ),
             None,
         );
         return Err(refused(problems, (source_name, ""), None));
@@ -59,9 +62,8 @@ pub(crate) fn trial(source_name: &str, text: &str) -> Result<Trial, TrialError> 
     let Some(file) = file else {
         return Err(refused(problems, (source_name, text), None));
     };
-    let base = match base(&file, &mut problems) {
-        Ok(base) => base,
-        Err(()) => return Err(refused(problems, (source_name, text), None)),
+    let Ok(base) = base(&file, &mut problems) else {
+        return Err(refused(problems, (source_name, text), None));
     };
     let base_name = base.map(|name| format!("preset {name}"));
     let base_text = base.and_then(preset_text);
@@ -99,7 +101,10 @@ fn base(file: &Table, problems: &mut Problems) -> Result<Option<&'static str>, (
         problems.add(
             node.span,
             format!("unknown preset {}", quoted(name)),
-            format!("must be one of: {}", preset_names().collect::<Vec<_>>().join(", ")),
+            format!(
+                "must be one of: {}",
+                preset_names().collect::<Vec<_>>().join(", ")
+            ),
             did_you_mean(name, preset_names()),
         );
     }
@@ -121,13 +126,18 @@ fn assemble(file: Table, base_text: Option<&str>, problems: &mut Problems) -> Tr
         table: &root,
         span: START,
         name: "the trial file",
+        advice: USE_A_BASE,
     };
     let mut draft = Draft::blank();
-    read(TRIAL, place, &mut draft, problems);
-    refuse_unknown(place, known(TRIAL), problems);
+    read_all(TRIAL, place, &mut draft, problems);
     visits(&root, &mut draft, problems);
     let delay_days = draft.trial.scenario.local_treatment.delay_days;
-    let drugs = drugs::drugs(&root, delay_days, &rivals, problems);
+    let drugs = drugs::drugs(
+        &root,
+        Some(delay_days).filter(|days| !days.is_nan()),
+        &rivals,
+        problems,
+    );
     let arms = arms(&root, &drugs, problems);
     place_arms(arms, drugs, &mut draft.trial);
     draft.settle();
@@ -159,7 +169,10 @@ fn visits(root: &Table, draft: &mut Draft, problems: &mut Problems) {
     let Some(node) = root.at(&["follow_up", "visits"]) else {
         return;
     };
-    if let Some(entry) = root.table("follow_up").and_then(|table| table.entry("visits_days")) {
+    if let Some(entry) = root
+        .table("follow_up")
+        .and_then(|table| table.entry("visits_days"))
+    {
         problems.add(
             entry.key_span,
             "`visits` and `visits_days` say the same thing twice",
@@ -198,10 +211,19 @@ fn visit_run(run: &Node, from: f64, days: &mut Vec<f64>, problems: &mut Problems
         table,
         span: run.span,
         name: "the visits",
+        advice: USE_A_BASE,
     };
-    refuse_unknown(place, KEYS.into_iter(), problems);
-    let every = one_of(place, [("every_months", Some(&MONTHS)), ("every_days", None)], problems)?;
-    let until = one_of(place, [("until_years", Some(&YEARS)), ("until_days", None)], problems)?;
+    refuse_unknown(place, &KEYS, problems);
+    let every = one_of(
+        place,
+        [("every_months", Some(&MONTHS)), ("every_days", None)],
+        problems,
+    )?;
+    let until = one_of(
+        place,
+        [("until_years", Some(&YEARS)), ("until_days", None)],
+        problems,
+    )?;
     let runs = (until - from) / every;
     if runs > VISITS_MAX as f64 || days.len() > VISITS_MAX {
         problems.add(
@@ -216,7 +238,11 @@ fn visit_run(run: &Node, from: f64, days: &mut Vec<f64>, problems: &mut Problems
         problems.add(
             run.span,
             "these visits end before they begin",
-            format!("until {until} days, but the visits before last until {from} days"),
+            format!(
+                "until {} days, but the visits before last until {} days",
+                readable(until),
+                readable(from)
+            ),
             None,
         );
         return None;
@@ -242,18 +268,16 @@ fn one_of(
     let mut given = keys
         .into_iter()
         .filter_map(|(key, other)| place.table.get(key).map(|node| (key, other, node)));
-    match (given.next(), given.next()) {
-        (Some((key, other, node)), None) => number(key, DAY, other, node, problems),
-        _ => {
-            problems.add(
-                place.span,
-                format!("{} must say it in one way", place.name),
-                format!("needs exactly one of `{}` and `{}`", keys[0].0, keys[1].0),
-                None,
-            );
-            None
-        }
+    if let (Some((key, other, node)), None) = (given.next(), given.next()) {
+        return number(key, DAY, other, node, problems);
     }
+    problems.add(
+        place.span,
+        format!("{} must say it in one way", place.name),
+        format!("needs exactly one of `{}` and `{}`", keys[0].0, keys[1].0),
+        None,
+    );
+    None
 }
 
 /// An arm with the positions of its drugs among the file's.
@@ -266,13 +290,6 @@ struct NamedArm {
 /// Reads the arms that are kept, in the order of the file.
 fn arms(root: &Table, drugs: &[NamedDrug], problems: &mut Problems) -> Vec<NamedArm> {
     let Some(node) = root.get("arms") else {
-        problems.add(
-            START,
-            "the trial has no arms",
-            "needs `[arms.NAME]` tables",
-            "give them, or build on a preset with `base = \"breast\"` as the file's first line"
-                .to_owned(),
-        );
         return Vec::new();
     };
     let Some(table) = node.as_table() else {
@@ -308,25 +325,23 @@ fn arms(root: &Table, drugs: &[NamedDrug], problems: &mut Problems) -> Vec<Named
             );
             break;
         }
-        arms.push(arm(&entry.key, own, entry.node.span, drugs, problems));
+        let library = root.table("drugs");
+        arms.push(arm(entry, own, drugs, library, problems));
     }
     if arms.is_empty() && problems.is_empty() {
+        let only = root.get("arms_only").map_or(node.span, |only| only.span);
         problems.add(
-            node.span,
+            Span::to_blame(&[only, node.span]).unwrap_or(only),
             "the trial has no arms",
             "all arms are removed",
-            None,
+            "keep at least the control".to_owned(),
         );
     }
     arms
 }
 
 /// The names of `arms_only`.
-fn kept_arms<'a>(
-    root: &'a Table,
-    arms: &Table,
-    problems: &mut Problems,
-) -> Option<Vec<&'a str>> {
+fn kept_arms<'a>(root: &'a Table, arms: &Table, problems: &mut Problems) -> Option<Vec<&'a str>> {
     let node = root.get("arms_only")?;
     let names = names("arms_only", node, ARMS_MAX, problems)?;
     for (name, span) in &names {
@@ -382,31 +397,41 @@ fn names<'a>(
     Some(names)
 }
 
+/// Reads one arm. `drugs` are those that are kept of the file's `library`.
 fn arm(
-    name: &str,
+    entry: &Entry,
     table: &Table,
-    span: Span,
     drugs: &[NamedDrug],
+    library: Option<&Table>,
     problems: &mut Problems,
 ) -> NamedArm {
-    let place_name = format!("[arms.{name}]");
+    let place_name = format!("[arms.{}]", entry.key);
     let place = Place {
         table,
-        span,
+        span: entry.node.span,
         name: &place_name,
+        advice: USE_A_BASE,
     };
     let mut arm = NamedArm {
-        name: name.to_owned(),
+        name: entry.key.clone(),
         radiotherapy: false,
         drugs: Vec::new(),
     };
-    read(ARM, place, &mut arm.radiotherapy, problems);
-    refuse_unknown(place, known(ARM), problems);
+    read_all(ARM, place, &mut arm.radiotherapy, problems);
     let given = table
         .get("drugs")
         .and_then(|node| names("drugs", node, ARM_DRUGS_MAX, problems));
     for (drug, span) in given.unwrap_or_default() {
         let Some(position) = drugs.iter().position(|known| known.key == drug) else {
+            if let Some(removed) = library.and_then(|library| library.get(drug)) {
+                problems.add(
+                    Span::to_blame(&[span, removed.span]).unwrap_or(span),
+                    format!("{place_name} needs the drug {}", quoted(drug)),
+                    "this drug is removed or has no usable name",
+                    format!("keep it, or remove the arm too: {place_name} remove = true"),
+                );
+                continue;
+            }
             problems.add(
                 span,
                 format!("unknown drug {} in {place_name}", quoted(drug)),
@@ -415,11 +440,11 @@ fn arm(
             );
             continue;
         };
-        let molecule = &drugs[position].drug.name;
+        let molecule = drugs[position].molecule();
         if let Some(twin) = arm
             .drugs
             .iter()
-            .find(|other| drugs[**other].drug.name == *molecule)
+            .find(|other| drugs[**other].molecule() == molecule)
         {
             problems.add(
                 span,
@@ -451,30 +476,46 @@ fn place_arms(arms: Vec<NamedArm>, drugs: Vec<NamedDrug>, trial: &mut Trial) {
         })
         .collect();
     for (position, named) in drugs.into_iter().enumerate() {
-        if used.binary_search(&position).is_ok() {
+        // A drug that could not be read is a problem, and there will be no trial.
+        if let Some(drug) = named.drug
+            && used.binary_search(&position).is_ok()
+        {
             trial.drug_keys.push(named.key);
-            trial.scenario.drugs.push(named.drug);
+            trial.scenario.drugs.push(drug);
         }
     }
 }
 
 /// Position of the control.
 fn control(root: &Table, trial: &Trial, problems: &mut Problems) -> usize {
-    let arms = || trial.scenario.arms.iter().map(|arm| arm.name.as_str());
-    match root.get("control") {
-        None => trial.arm(CONTROL).unwrap_or_else(|| {
-            if !trial.scenario.arms.is_empty() {
-                problems.add(
-                    START,
-                    "the trial has no control",
-                    format!("needs `control`, for no arm is called `{CONTROL}`"),
-                    arms().next().map(|arm| format!("for example control = \"{arm}\"")),
-                );
-            }
-            0
-        }),
-        Some(node) => position_of_arm("control", node, trial, problems).unwrap_or(0),
+    let Some(first) = trial.scenario.arms.first() else {
+        return 0;
+    };
+    let node = root.get("control");
+    if let Some(node) = node
+        && node.as_text().is_none()
+    {
+        wrong_type("control", "the name of an arm", node, problems);
+        return 0;
     }
+    let name = node.and_then(Node::as_text).unwrap_or(CONTROL);
+    if let Some(position) = trial.arm(name) {
+        return position;
+    }
+    let places: Vec<Span> = node
+        .into_iter()
+        .chain(root.get("arms_only"))
+        .map(|node| node.span)
+        .collect();
+    let arms = trial.scenario.arms.iter().map(|arm| arm.name.as_str());
+    problems.add(
+        Span::to_blame(&places).unwrap_or(START),
+        "the trial has no control",
+        format!("no arm of this trial is called {}", quoted(name)),
+        did_you_mean(name, arms)
+            .unwrap_or_else(|| format!("keep that arm, or set control = \"{}\"", first.name)),
+    );
+    0
 }
 
 fn position_of_arm(
@@ -493,7 +534,10 @@ fn position_of_arm(
             node.span,
             format!("unknown arm {}", quoted(name)),
             "no arm of this trial has this name",
-            did_you_mean(name, trial.scenario.arms.iter().map(|arm| arm.name.as_str())),
+            did_you_mean(
+                name,
+                trial.scenario.arms.iter().map(|arm| arm.name.as_str()),
+            ),
         );
     }
     position
@@ -525,10 +569,11 @@ fn primary(root: &Table, own: &Table, trial: &mut Trial, problems: &mut Problems
         table,
         span: node.span,
         name: "the primary comparison",
+        advice: USE_A_BASE,
     };
     refuse_unknown(
         place,
-        ["arm", "endpoint", "days", "years", "months"].into_iter(),
+        &["arm", "endpoint", "days", "years", "months"],
         problems,
     );
     let is_own = own.at(&["compare", "primary", "arm"]).is_some();
@@ -536,18 +581,25 @@ fn primary(root: &Table, own: &Table, trial: &mut Trial, problems: &mut Problems
         // A base's primary arm may be one that the file has removed.
         let inherited_and_removed =
             !is_own && node.as_text().is_some_and(|name| trial.arm(name).is_none());
-        if !inherited_and_removed
-            && let Some(arm) = position_of_arm("arm", node, trial, problems)
-        {
+        if !inherited_and_removed && let Some(arm) = position_of_arm("arm", node, trial, problems) {
             trial.primary.arm = arm;
         }
     }
     if let Some(node) = table.get("endpoint")
-        && let Some(endpoint) = choice("endpoint", &Endpoint::ALL.map(Endpoint::name), node, problems)
+        && let Some(endpoint) = choice(
+            "endpoint",
+            &Endpoint::ALL.map(Endpoint::name),
+            node,
+            problems,
+        )
     {
         trial.primary.endpoint = Endpoint::ALL[endpoint];
     }
-    for (key, other) in [("days", None), ("years", Some(&YEARS)), ("months", Some(&MONTHS))] {
+    for (key, other) in [
+        ("days", None),
+        ("years", Some(&YEARS)),
+        ("months", Some(&MONTHS)),
+    ] {
         if let Some(node) = table.get(key)
             && let Some(day) = number(key, DAY, other, node, problems)
         {

@@ -165,7 +165,7 @@ fn node_classes(cuts: &[f64]) -> Vec<String> {
     let mut lowest = 0.0;
     let mut labels = Vec::with_capacity(cuts.len() + 1);
     for cut in cuts {
-        labels.push(if lowest == *cut {
+        labels.push(if lowest >= *cut {
             format!("{cut}")
         } else {
             format!("{lowest}-{cut}")

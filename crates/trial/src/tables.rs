@@ -2,8 +2,8 @@
 
 use reseed_model::scenario::{
     Death, Detection, Dormancy, Eligibility, FollowUp, Growth, Homing, Interaction, Ligand,
-    LocalTreatment, LocalTreatmentKind, Population, Range, Scenario, Shedding, SizeMeasure,
-    TRAITS, Trait,
+    LocalTreatment, LocalTreatmentKind, Population, Range, Scenario, Shedding, SizeMeasure, TRAITS,
+    Trait,
 };
 use reseed_stats::Endpoint;
 
@@ -236,7 +236,7 @@ pub(crate) static TRIAL: &[Field<Draft>] = &[
         Kind::Section(COMPARE),
     ),
     optional("drugs", "drugs by name", Kind::Special),
-    optional("arms", "arms by name, in order", Kind::Special),
+    required("arms", "arms by name, in order", Kind::Special),
 ];
 
 const RUN: &[Field<Draft>] = &[
@@ -308,7 +308,11 @@ const POPULATION: &[Field<Draft>] = &[
     required(
         "shedding_median_per_day",
         "median shedding, circulating cells per day per cell^exponent",
-        number!("per day", within(0.0, 1e6), population.shedding_median_per_day),
+        number!(
+            "per day",
+            within(0.0, 1e6),
+            population.shedding_median_per_day
+        ),
     ),
     required(
         "shedding_sigma",
@@ -538,7 +542,11 @@ const LOCAL_TREATMENT: &[Field<Draft>] = &[
     required(
         "residual_foci_per_node",
         "further foci per positive node; after surgery only",
-        number!("", within(0.0, 100.0), local_treatment.residual_foci_per_node),
+        number!(
+            "",
+            within(0.0, 100.0),
+            local_treatment.residual_foci_per_node
+        ),
     ),
     required(
         "out_of_field",
@@ -639,8 +647,18 @@ const ELIGIBILITY: &[Field<Draft>] = &[
     criterion!(age_years, "age", "years", within(0.0, 120.0)),
     criterion!(size_mm, "size at diagnosis", "mm", within(0.0, 1000.0)),
     criterion!(nodes, "positive nodes", "", within(0.0, 1e6)),
-    criterion!(il6_ng_per_ml, "IL-6 in the tumour", "ng/mL", within(0.0, 1e9)),
-    criterion!(il8_ng_per_ml, "IL-8 in the tumour", "ng/mL", within(0.0, 1e9)),
+    criterion!(
+        il6_ng_per_ml,
+        "IL-6 in the tumour",
+        "ng/mL",
+        within(0.0, 1e9)
+    ),
+    criterion!(
+        il8_ng_per_ml,
+        "IL-8 in the tumour",
+        "ng/mL",
+        within(0.0, 1e9)
+    ),
     optional(
         "ctc",
         "circulating cells in the sample at diagnosis",
@@ -650,7 +668,12 @@ const ELIGIBILITY: &[Field<Draft>] = &[
 
 const STRATA: &[Field<Draft>] = &[
     cuts!(size_mm, "size at diagnosis", "mm", within(0.0, 500.0)),
-    cuts!(nodes, "positive nodes: [0, 3] makes 0, 1-3, 4+", "", within(0.0, 1000.0)),
+    cuts!(
+        nodes,
+        "positive nodes: [0, 3] makes 0, 1-3, 4+",
+        "",
+        within(0.0, 1000.0)
+    ),
     cuts!(il6_ng_per_ml, "IL-6 in the tumour", "ng/mL", LEVEL),
     cuts!(il8_ng_per_ml, "IL-8 in the tumour", "ng/mL", LEVEL),
     cuts!(age_years, "age", "years", within(0.0, 120.0)),
@@ -764,39 +787,46 @@ impl Draft {
     }
 }
 
-fn blank_scenario() -> Scenario {
-    const UNKNOWN: f64 = f64::NAN;
+/// Stands for a value that has not been given.
+const UNKNOWN: f64 = f64::NAN;
+
+const BLANK_LIGAND: Ligand = Ligand {
+    weight: UNKNOWN,
+    ec50_ng_per_ml: UNKNOWN,
+    tumour_ng_per_ml: UNKNOWN,
+    bed_lasting_ng_per_ml: UNKNOWN,
+    bed_fast_ng_per_ml: UNKNOWN,
+    bed_slow_ng_per_ml: UNKNOWN,
+};
+
+fn blank_population() -> Population {
     let mut correlation = [[0.0; TRAITS]; TRAITS];
     for (position, row) in correlation.iter_mut().enumerate() {
         row[position] = 1.0;
     }
-    let ligand = Ligand {
-        weight: UNKNOWN,
-        ec50_ng_per_ml: UNKNOWN,
-        tumour_ng_per_ml: UNKNOWN,
-        bed_lasting_ng_per_ml: UNKNOWN,
-        bed_fast_ng_per_ml: UNKNOWN,
-        bed_slow_ng_per_ml: UNKNOWN,
-    };
+    Population {
+        size_measure: SizeMeasure::Diameter,
+        size_median_mm: UNKNOWN,
+        size_sigma: UNKNOWN,
+        size_min_mm: UNKNOWN,
+        size_max_mm: UNKNOWN,
+        growth_median_per_day: UNKNOWN,
+        growth_sigma: UNKNOWN,
+        shedding_median_per_day: UNKNOWN,
+        shedding_sigma: UNKNOWN,
+        il6_sigma: UNKNOWN,
+        il8_sigma: UNKNOWN,
+        age_mean_years: UNKNOWN,
+        age_sd_years: UNKNOWN,
+        weight_median_kg: UNKNOWN,
+        weight_cv: UNKNOWN,
+        correlation,
+    }
+}
+
+fn blank_scenario() -> Scenario {
     Scenario {
-        population: Population {
-            size_measure: SizeMeasure::Diameter,
-            size_median_mm: UNKNOWN,
-            size_sigma: UNKNOWN,
-            size_min_mm: UNKNOWN,
-            size_max_mm: UNKNOWN,
-            growth_median_per_day: UNKNOWN,
-            growth_sigma: UNKNOWN,
-            shedding_median_per_day: UNKNOWN,
-            shedding_sigma: UNKNOWN,
-            il6_sigma: UNKNOWN,
-            il8_sigma: UNKNOWN,
-            age_mean_years: UNKNOWN,
-            age_sd_years: UNKNOWN,
-            weight_median_kg: UNKNOWN,
-            weight_cv: UNKNOWN,
-            correlation,
-        },
+        population: blank_population(),
         growth: Growth {
             plateau_cells: UNKNOWN,
             establishment: UNKNOWN,
@@ -822,8 +852,8 @@ fn blank_scenario() -> Scenario {
         homing: Homing {
             interaction: Interaction::Additive,
             base: UNKNOWN,
-            il6: ligand.clone(),
-            il8: ligand,
+            il6: BLANK_LIGAND,
+            il8: BLANK_LIGAND,
             wound_fast_days: UNKNOWN,
             wound_slow_days: UNKNOWN,
             mmp1_ceiling: UNKNOWN,

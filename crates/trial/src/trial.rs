@@ -1,5 +1,6 @@
 //! A validated trial and what follows from it alone.
 
+use reseed_model::MODEL_VERSION;
 use reseed_model::patient::EXCLUSIONS;
 use reseed_model::scenario::Scenario;
 use reseed_stats::{Endpoint, Shape};
@@ -79,7 +80,7 @@ impl Trial {
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"reseed trial\0");
-        hasher.update(crate::MODEL_VERSION.as_bytes());
+        hasher.update(MODEL_VERSION.as_bytes());
         hasher.update(b"\0");
         hasher.update(canonical::toml(self, canonical::Style::Identity).as_bytes());
         *hasher.finalize().as_bytes()
@@ -123,16 +124,22 @@ impl Trial {
 
 /// Edges of monthly bins up to the horizon.
 pub(crate) fn time_edges_days(horizon_days: f64) -> Vec<f64> {
-    let mut edges: Vec<f64> = (0u32..)
-        .map(|month| f64::from(month) * DAYS_PER_MONTH)
-        .take_while(|edge| *edge < horizon_days)
-        .collect();
+    let mut edges = vec![0.0];
+    for month in 1u32.. {
+        let edge = f64::from(month) * DAYS_PER_MONTH;
+        if edge >= horizon_days {
+            break;
+        }
+        edges.push(edge);
+    }
     edges.push(horizon_days);
     edges
 }
 
 /// The bin whose upper edge is this day, to a millionth of a day.
 pub(crate) fn bin_ending_at(edges_days: &[f64], day: f64) -> Option<usize> {
-    let edge = edges_days.iter().position(|edge| (edge - day).abs() < 1e-6)?;
+    let edge = edges_days
+        .iter()
+        .position(|edge| (edge - day).abs() < 1e-6)?;
     edge.checked_sub(1)
 }

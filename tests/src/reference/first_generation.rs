@@ -208,17 +208,18 @@ impl<'a> LonePrimary<'a> {
         }
     }
 
-    /// ∫ of the perioperative burst·`weight` until `until`, days from resection.
-    pub fn burst(&self, until: f64, weight: impl Fn(f64) -> f64) -> f64 {
+    /// ∫ of the perioperative burst·`weight` between two days from resection, between which the
+    /// weight is smooth.
+    pub fn burst(&self, (from, to): (f64, f64), weight: impl Fn(f64) -> f64) -> f64 {
         let treatment = &self.scenario.local_treatment;
-        if until <= 0.0 || treatment.burst_fold == 0.0 {
+        let end = to.min(40.0 * treatment.burst_days);
+        if end <= from || treatment.burst_fold == 0.0 {
             return 0.0;
         }
         let at_once = self.flux(0.0) * treatment.burst_fold;
-        let end = until.min(40.0 * treatment.burst_days);
         simpson(
             |day| at_once * (-day / treatment.burst_days).exp() * weight(day),
-            (0.0, end),
+            (from, end),
             400,
         )
     }
@@ -242,7 +243,7 @@ impl<'a> LonePrimary<'a> {
     pub fn distant_mean(&self, maturation: &Maturation, age: f64, day: f64) -> f64 {
         let found = |at: f64| maturation.by(at, day);
         self.scenario.shedding.distant_probability
-            * (self.shed(age, day.min(0.0), found) + self.burst(day, found))
+            * (self.shed(age, day.min(0.0), found) + self.burst((0.0, day), found))
     }
 
     /// P(no distant recurrence by each of `days` | none at diagnosis).

@@ -5,11 +5,11 @@
 //! comparison tests the model's idea of an effective initial size as well as the engine.
 
 use rand::RngExt as _;
-use reseed_model::patient::{Course, Exclusion, Origin, Tumour};
+use reseed_model::patient::{Exclusion, Origin, Tumour};
 use reseed_model::scenario::{Interaction, LocalTreatmentKind, Scenario};
 
 use super::Generator;
-use super::patient::{Outcome, Person, cholesky, exponential, happens, normal, poisson};
+use super::patient::{Course, Outcome, Person, cholesky, exponential, happens, normal, poisson};
 
 /// Linear birth–death process from one cell until `days`, or until it dies out.
 pub fn birth_death(birth: f64, death: f64, days: f64, rng: &mut Generator) -> u64 {
@@ -46,6 +46,8 @@ struct Colony {
     asleep: bool,
     /// Detected, hence treated: it neither grows nor sheds any more.
     detected: bool,
+    /// Events per day, kept up to date with the rest.
+    rate: f64,
 }
 
 /// Cell-by-cell patients in an arm without drugs or radiotherapy.
@@ -114,8 +116,9 @@ impl<'a, 'r> Run<'a, 'r> {
             growth_per_day: person.growth_per_day,
             asleep: false,
             detected: false,
+            rate: 0.0,
         };
-        Self {
+        let mut run = Self {
             scenario,
             rng,
             person,
@@ -126,7 +129,9 @@ impl<'a, 'r> Run<'a, 'r> {
             nodes: 0,
             distant_at: f64::INFINITY,
             local: None,
-        }
+        };
+        run.refresh_all();
+        run
     }
 
     fn patient(mut self) -> Option<Outcome> {
@@ -156,11 +161,7 @@ impl<'a, 'r> Run<'a, 'r> {
     }
 
     fn follow_up(&mut self) -> Course {
-        let mut course = Course {
-            local_days: f64::INFINITY,
-            local_origin: None,
-            distant_days: f64::INFINITY,
-        };
+        let mut course = Course::FREE;
         if self.distant_at.is_finite() {
             course.distant_days = 0.0;
             return course;
@@ -200,6 +201,7 @@ impl<'a, 'r> Run<'a, 'r> {
         // The next one to arrive is the last of the list.
         self.burst.sort_by(|left, right| right.at.total_cmp(&left.at));
         self.colonies.retain(|colony| colony.site != Site::Primary);
+        self.refresh_all();
         let mean = treatment.residual_foci + treatment.residual_foci_per_node * f64::from(self.nodes);
         for _ in 0..poisson(mean / self.scenario.growth.establishment, self.rng) {
             self.found(Site::Scar, false, Origin::Residual);
@@ -269,18 +271,32 @@ impl<'a, 'r> Run<'a, 'r> {
         }
     }
 
+    fn refresh(&mut self, index: usize) {
+        self.colonies[index].rate = self.total_rate(&self.colonies[index]);
+    }
+
+    fn refresh_all(&mut self) {
+        for index in 0..self.colonies.len() {
+            self.refresh(index);
+        }
+    }
+
+    /// End of the days in which surgery wakes; infinite before surgery.
+    fn window_end(&self) -> f64 {
+        self.resected_at + self.scenario.dormancy.surgery_window_days
+    }
+
     fn waking_hazard(&self) -> f64 {
         let dormancy = &self.scenario.dormancy;
-        let woken = self.time - self.resected_at < dormancy.surgery_window_days
-            && self.time >= self.resected_at;
+        let woken = self.resected_at.is_finite() && self.time < self.window_end();
         dormancy.waking_per_day * if woken { 1.0 + dormancy.surgery_excess } else { 1.0 }
     }
 
     /// The next event, or none if it lies beyond `limit`; the clock stops there.
     fn event(&mut self, limit: f64) {
-        let total: f64 = self.colonies.iter().map(|colony| self.total_rate(colony)).sum();
+        let total: f64 = self.colonies.iter().map(|colony| colony.rate).sum();
         // The waking hazard changes at the window's end; stopping there keeps rates constant.
-        let window = self.resected_at + self.scenario.dormancy.surgery_window_days;
+        let window = self.window_end();
         let limit = if self.time < window { limit.min(window) } else { limit };
         let at = if total > 0.0 {
             self.time + exponential(self.rng) / total
@@ -289,15 +305,18 @@ impl<'a, 'r> Run<'a, 'r> {
         };
         self.time = at.min(limit);
         if at > limit {
+            if self.time >= window {
+                self.refresh_all();
+            }
             return;
         }
         let mut mark = self.rng.random::<f64>() * total;
         let chosen = self.colonies.iter().position(|colony| {
-            mark -= self.total_rate(colony);
+            mark -= colony.rate;
             mark < 0.0
         });
         if let Some(index) = chosen {
-            let mark = mark + self.total_rate(&self.colonies[index]);
+            let mark = mark + self.colonies[index].rate;
             self.happen(index, mark);
         }
     }
@@ -306,6 +325,7 @@ impl<'a, 'r> Run<'a, 'r> {
         let colony = self.colonies[index];
         if colony.asleep {
             self.colonies[index].asleep = false;
+            self.refresh(index);
             return;
         }
         let (birth, death) = self.rates(&colony);
@@ -313,8 +333,10 @@ impl<'a, 'r> Run<'a, 'r> {
         if per_cell < birth {
             self.colonies[index].cells += 1;
             self.detect(index);
+            self.refresh(index);
         } else if per_cell < birth + death {
             self.colonies[index].cells -= 1;
+            self.refresh(index);
             // The native colony stays in its place, first, until it is removed.
             if index > 0 && self.colonies[index].cells == 0 {
                 self.colonies.remove(index);
@@ -410,6 +432,8 @@ impl<'a, 'r> Run<'a, 'r> {
             growth_per_day: self.person.growth_per_day * ratio * spread * (1.0 + boost),
             asleep,
             detected: false,
+            rate: 0.0,
         });
+        self.refresh(self.colonies.len() - 1);
     }
 }

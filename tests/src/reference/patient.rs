@@ -2,7 +2,7 @@
 
 use rand::RngExt as _;
 use rand_distr::{Distribution as _, Exp1, Poisson, StandardNormal};
-use reseed_model::patient::{Course, Covariates, Exclusion, Tumour};
+use reseed_model::patient::{Covariates, Exclusion, Origin, Tumour};
 use reseed_model::scenario::{Scenario, SizeMeasure, TRAITS, Trait, Varying};
 
 use super::Generator;
@@ -21,6 +21,26 @@ pub struct Outcome {
     pub exclusion: Option<Exclusion>,
     /// The course, if enrolled.
     pub course: Option<Course>,
+}
+
+/// Recurrences in days from resection, infinite if none while followed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Course {
+    /// Local recurrence.
+    pub local_days: f64,
+    /// Its origin, if any.
+    pub local_origin: Option<Origin>,
+    /// Distant recurrence.
+    pub distant_days: f64,
+}
+
+impl Course {
+    /// Without recurrence.
+    pub const FREE: Self = Self {
+        local_days: f64::INFINITY,
+        local_origin: None,
+        distant_days: f64::INFINITY,
+    };
 }
 
 /// A patient's constants (section 3).

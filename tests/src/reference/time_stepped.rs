@@ -5,7 +5,7 @@
 //! taken at the middle of a step and events placed in it by an exponential countdown, so the
 //! error of the method is of second order in the step.
 
-use reseed_model::patient::{Course, Exclusion, Origin, Tumour};
+use reseed_model::patient::{Exclusion, Origin, Tumour};
 use reseed_model::scenario::{
     Action, Amount, Arm, Dosed, Drug, GENES, Gene, Interaction, LocalTreatmentKind, Route,
     Scenario, TRAITS,
@@ -13,7 +13,7 @@ use reseed_model::scenario::{
 
 use super::Generator;
 use super::patient::{
-    Outcome, Person, YEAR_DAYS, cholesky, exponential, happens, normal, poisson, sample_mean,
+    Course, Outcome, Person, YEAR_DAYS, cholesky, exponential, happens, normal, poisson, sample_mean,
     varying,
 };
 use rand::RngExt as _;
@@ -223,15 +223,10 @@ impl<'a, 'r> Run<'a, 'r> {
     }
 
     fn follow_up(&mut self) -> Course {
-        let nothing = Course {
-            local_days: f64::INFINITY,
-            local_origin: None,
-            distant_days: f64::INFINITY,
-        };
         if self.distant_at.is_finite() {
             return Course {
                 distant_days: 0.0,
-                ..nothing
+                ..Course::FREE
             };
         }
         let end = self.end_of_follow_up();

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use reseed_results::ResultFile;
-use reseed_trial::Trial;
 
 use crate::args::Run;
 use crate::exit::Failure;
@@ -69,8 +68,10 @@ fn finished(goal: &Goal) -> Result<Option<ResultFile>, Failure> {
 }
 
 fn other_run(goal: &Goal, file: &ResultFile) -> String {
-    let name = Trial::parse("result", &file.identity.trial_toml)
-        .map_or_else(|_| "an unknown trial".into(), |trial| trial.name);
+    let name = identity::described(file).map_or_else(
+        |_| "a trial that this version cannot read".into(),
+        |trial| trial.name,
+    );
     if file.identity.fingerprint == goal.trial.fingerprint() {
         let seed = file.identity.seed;
         format!("it holds the result of seed {seed}, not {}", goal.seed)

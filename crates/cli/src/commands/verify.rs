@@ -48,7 +48,9 @@ pub(crate) fn verify(args: &Verify, chatter: Chatter) -> Result<(), Failure> {
         agreed: 0,
     };
     let mut meter = Meter::new(chatter.progress, patients, 0);
-    let ending = shards::simulate(&work, plan, &mut check, |done, _| meter.update(done, || None));
+    let ending = shards::simulate(&work, plan, &mut check, |done, _| {
+        meter.update(done, || None);
+    });
     meter.finish();
     if ending? == Ending::Stopped {
         return Err(Failure::Interrupted(format!(

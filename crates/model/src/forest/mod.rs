@@ -24,7 +24,7 @@ use crate::patient::{Exclusion, Origin, Tumour};
 use crate::person::Person;
 use crate::random::{Key, Stream};
 use crate::scenario::{LocalTreatmentKind, Scenario, TRAITS};
-use crate::therapy::{ARMS_A_PASS, Courses, Therapies};
+use crate::therapy::{ARMS_A_PASS, Courses, Therapies, bits};
 use crate::trace::TraceEvent;
 
 use founding::HomeShare;
@@ -384,6 +384,22 @@ impl<'a> Forest<'a> {
         }
         self.first_end = first;
         self.stop = last.min(self.end);
+    }
+
+    /// When the last course that has a colony stops: no descendant matters after that.
+    fn stop_of(&self, colony: &Colony) -> f64 {
+        if self.first_end >= self.stop {
+            return self.stop;
+        }
+        let mut last = if colony.dominating {
+            self.dominating_end
+        } else {
+            0.0
+        };
+        for arm in bits(colony.arms) {
+            last = last.max(self.distant[arm]);
+        }
+        last.min(self.end)
     }
 
     fn record(&mut self, event: TraceEvent) {

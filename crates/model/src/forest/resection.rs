@@ -1,5 +1,6 @@
 //! Resection and what it leaves behind (section 4).
 
+use super::shedding::draw_marks;
 use super::{Forest, Stage, Window};
 use crate::colony::Site;
 use crate::math;
@@ -181,7 +182,7 @@ impl Forest<'_> {
         for focus in 0..foci {
             let source = self.stream.uniform() * mean;
             let (field, kill) = (self.stream.uniform(), self.stream.uniform());
-            let marks = self.draw_marks(Window::After, Site::Scar, false);
+            let marks = draw_marks(self.setting, self.stream, Window::After, Site::Scar, false);
             let key = RESIDUAL.child(u64::from(focus));
             let mut colony = self.colony(key, 0, Site::Scar, self.resection, &marks);
             colony.aggressive = false;
@@ -207,7 +208,7 @@ impl Forest<'_> {
             {
                 colony.arms &= !self.therapies.irradiated;
             }
-            if self.matters_before(&colony, self.stop) {
+            if self.matters_before(&colony, self.stop_of(&colony)) {
                 self.count_followed(&colony);
                 let saved = self.stream.clone();
                 self.admit(colony, trace::Source::Residual, self.therapies.all);

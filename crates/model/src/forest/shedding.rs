@@ -6,7 +6,7 @@
 //! time step, no special function, and a later stop only cuts the tail.
 
 use super::founding::HomeShare;
-use super::{CANDIDATE, Candidate, Forest, LATER_SOURCE, SOURCE, Stage, Window, entry};
+use super::{CANDIDATE, Candidate, Forest, LATER_SOURCE, SOURCE, Setting, Stage, Window, entry};
 use crate::colony::{Colony, Site};
 use crate::math;
 use crate::random::{Key, Stream};
@@ -61,7 +61,7 @@ pub(super) struct LaterSource {
     full_reach: f64,
     /// e^(−z) at detection or at `stop`.
     reach: f64,
-    /// When everything stopped as far as was known at the last look.
+    /// When every course with the colony stopped as far as was known at the last look.
     stop: f64,
     home_rate: f64,
     dull: Dull,
@@ -254,13 +254,16 @@ impl Forest<'_> {
             self.capture(time) / source.capture
         });
         let founded = mark < untreated.bound;
-        let marks = founded.then(|| {
-            std::mem::swap(self.stream, &mut self.work.sources[number].stream);
-            let marks = self.draw_marks(Window::Before, site, parent.aggressive);
-            std::mem::swap(self.stream, &mut self.work.sources[number].stream);
-            marks
-        });
         let source = &mut self.work.sources[number];
+        let marks = founded.then(|| {
+            draw_marks(
+                self.setting,
+                &mut source.stream,
+                Window::Before,
+                site,
+                parent.aggressive,
+            )
+        });
         if source.advance(&parent) {
             let next = source.time;
             self.queue(next, entry(number) | SOURCE);
@@ -289,11 +292,15 @@ impl Forest<'_> {
         let z_least = gamma * deficit;
         let step = z_least * colony.rate / (rate * self.setting.plateau_shedding);
         let along = gap * step;
-        if along.is_nan() || along >= full_reach || from >= self.stop {
+        if along.is_nan() || along >= full_reach {
+            return;
+        }
+        let stop = self.stop_of(&colony);
+        if from >= stop {
             return;
         }
         let along = along + math::exp(-gamma * colony.log_deficit_at(from));
-        let reach = self.reach(&colony, full_reach, self.stop);
+        let reach = self.reach(&colony, full_reach, stop);
         if along >= reach {
             return;
         }
@@ -312,9 +319,9 @@ impl Forest<'_> {
             step,
             full_reach,
             reach,
-            stop: self.stop,
+            stop,
             home_rate,
-            dull: self.dull_if_many(&colony, along, reach, step),
+            dull: self.dull_if_many(&colony, (along, reach, step), stop),
             next: None,
         })));
         self.advance_later(number);
@@ -329,9 +336,14 @@ impl Forest<'_> {
         }
     }
 
-    fn dull_if_many(&self, colony: &Colony, along: f64, reach: f64, step: f64) -> Dull {
+    fn dull_if_many(
+        &self,
+        colony: &Colony,
+        (along, reach, step): (f64, f64, f64),
+        stop: f64,
+    ) -> Dull {
         if reach - along > FEW_POINTS * step {
-            self.dull(colony)
+            self.dull(colony, stop)
         } else {
             Dull::NEVER
         }
@@ -353,30 +365,37 @@ impl Forest<'_> {
         let Some(mut source) = self.work.later_sources[number].take() else {
             return;
         };
-        std::mem::swap(self.stream, &mut source.stream);
         let parent = self.work.colonies[source.colony as usize];
-        if self.stop < source.stop {
-            source.stop = self.stop;
-            source.reach = self.reach(&parent, source.full_reach, self.stop);
-            source.dull = self.dull_if_many(&parent, source.along, source.reach, source.step);
+        let stop = self.stop_of(&parent);
+        if stop < source.stop {
+            source.stop = stop;
+            source.reach = self.reach(&parent, source.full_reach, stop);
+            let points = (source.along, source.reach, source.step);
+            source.dull = self.dull_if_many(&parent, points, stop);
         }
         let distant_rate = self.distant_rate();
         let rate = source.home_rate + distant_rate;
         if source.ordinal > 0 {
-            source.along += self.stream.exponential() * source.step;
+            source.along += source.stream.exponential() * source.step;
         }
         while source.along < source.reach {
             source.ordinal += 1;
             self.looked_at += 1;
-            let accept = self.stream.uniform();
-            let fate = self.stream.uniform() * rate;
+            let accept = source.stream.uniform();
+            let fate = source.stream.uniform() * rate;
             let comes_home = fate < source.home_rate;
             let site = if comes_home {
                 Site::Scar
             } else {
                 Site::Distant
             };
-            let marks = self.draw_marks(Window::After, site, parent.aggressive);
+            let marks = draw_marks(
+                self.setting,
+                &mut source.stream,
+                Window::After,
+                site,
+                parent.aggressive,
+            );
             if !(comes_home && source.dull.skips(&marks, source.along)) {
                 let z = -math::ln(source.along);
                 if accept * z < source.z_least {
@@ -384,7 +403,7 @@ impl Forest<'_> {
                     let time = (parent.awake + grown).max(source.from);
                     let key = source.key.child(source.ordinal);
                     let colony = self.colony(key, source.colony, site, time, &marks);
-                    if self.matters_before(&colony, self.stop) {
+                    if self.matters_before(&colony, stop) {
                         let mark = if comes_home {
                             fate / source.home_rate
                         } else {
@@ -404,9 +423,8 @@ impl Forest<'_> {
             if self.overgrown() {
                 break;
             }
-            source.along += self.stream.exponential() * source.step;
+            source.along += source.stream.exponential() * source.step;
         }
-        std::mem::swap(self.stream, &mut source.stream);
         self.work.later_sources[number] = Some(source);
     }
 
@@ -486,7 +504,7 @@ impl Forest<'_> {
             (Site::Distant, (fate - home_rate) / distant_rate)
         };
         let aggressive = self.work.colonies[parent].aggressive;
-        let marks = self.draw_marks(window, site, aggressive);
+        let marks = draw_marks(self.setting, self.stream, window, site, aggressive);
         self.found(parent, window, key, site, time, mark, &marks);
     }
 
@@ -506,7 +524,8 @@ impl Forest<'_> {
         marks: &Marks,
     ) {
         let colony = self.colony(key, entry(parent), site, time, marks);
-        if !self.matters_before(&colony, self.stop) {
+        let stop = self.stop_of(&self.work.colonies[parent]);
+        if !self.matters_before(&colony, stop) {
             return;
         }
         let number = entry(self.work.candidates.len());
@@ -560,43 +579,6 @@ impl Forest<'_> {
     }
 
     // ---- Marks ------------------------------------------------------------------------------
-
-    /// Draws a colony's marks from wherever the stream is. How many words it takes depends on
-    /// the window, the site and the parent, never on the arms.
-    pub(super) fn draw_marks(
-        &mut self,
-        window: Window,
-        site: Site,
-        parent_aggressive: bool,
-    ) -> Marks {
-        let z = self.stream.normal();
-        let weight = self.stream.exponential();
-        let gap = self.stream.exponential();
-        let later_gap = if window == Window::Before {
-            self.stream.exponential()
-        } else {
-            0.0
-        };
-        let aggressive = site != Site::Distant
-            || parent_aggressive
-            || self.stream.uniform() < self.setting.scenario.shedding.aggressive_fraction;
-        let probability = self.setting.scenario.dormancy.probability;
-        let sleeps =
-            site != Site::Primary && probability > 0.0 && self.stream.uniform() < probability;
-        let sleep = if sleeps {
-            self.stream.exponential().max(f64::MIN_POSITIVE)
-        } else {
-            0.0
-        };
-        Marks {
-            z,
-            weight,
-            gap,
-            later_gap,
-            aggressive,
-            sleep,
-        }
-    }
 
     /// A colony with these marks, existing nowhere yet. One founded before resection that
     /// sleeps stays dormant until it is woken.
@@ -673,7 +655,7 @@ impl Forest<'_> {
     }
 
     /// From when on the scar colonies that a colony founds are too late to matter.
-    fn dull(&self, parent: &Colony) -> Dull {
+    fn dull(&self, parent: &Colony, stop: f64) -> Dull {
         let growth = &self.setting.scenario.growth;
         let gamma = self.setting.gamma();
         let (deficit, _) = self.detection_of(Site::Scar);
@@ -699,7 +681,7 @@ impl Forest<'_> {
                     } else {
                         f64::INFINITY
                     };
-                    let latest = self.stop - clock_detected.min(clock_founding) / fastest;
+                    let latest = stop - clock_detected.min(clock_founding) / fastest;
                     if latest <= parent.awake {
                         return 0.0;
                     }
@@ -707,6 +689,43 @@ impl Forest<'_> {
                 })
             }),
         }
+    }
+}
+
+/// Draws a colony's marks from wherever the stream is. How many words it takes depends on
+/// the window, the site and the parent, never on the arms.
+pub(super) fn draw_marks(
+    setting: &Setting,
+    stream: &mut Stream,
+    window: Window,
+    site: Site,
+    parent_aggressive: bool,
+) -> Marks {
+    let z = stream.normal();
+    let weight = stream.exponential();
+    let gap = stream.exponential();
+    let later_gap = if window == Window::Before {
+        stream.exponential()
+    } else {
+        0.0
+    };
+    let aggressive = site != Site::Distant
+        || parent_aggressive
+        || stream.uniform() < setting.scenario.shedding.aggressive_fraction;
+    let probability = setting.scenario.dormancy.probability;
+    let sleeps = site != Site::Primary && probability > 0.0 && stream.uniform() < probability;
+    let sleep = if sleeps {
+        stream.exponential().max(f64::MIN_POSITIVE)
+    } else {
+        0.0
+    };
+    Marks {
+        z,
+        weight,
+        gap,
+        later_gap,
+        aggressive,
+        sleep,
     }
 }
 

@@ -1,0 +1,148 @@
+//! Runs the real program in a folder of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The program under test.
+pub(crate) const RESEED: &str = env!("CARGO_BIN_EXE_reseed");
+
+/// A small trial: the breast preset with few patients.
+pub(crate) const TRIAL: &str =
+    "base = \"breast\"\nname = \"small\"\n\n[run]\npatients = 6000\nseed = 11\n";
+
+/// A folder with a trial file.
+pub(crate) struct Bench {
+    dir: TempDir,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder for temporary files");
+        fs::write(dir.path().join("small.toml"), TRIAL).expect("room for a trial file");
+        Self { dir }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(RESEED);
+        command
+            .current_dir(self.dir.path())
+            .args(line.split_whitespace());
+        command
+    }
+
+    /// Runs `reseed LINE`.
+    pub(crate) fn reseed(&self, line: &str) -> Ended {
+        Ended::of(self.command(line).output().expect("the program starts"))
+    }
+
+    /// Runs `reseed LINE`, which must succeed.
+    pub(crate) fn ok(&self, line: &str) -> Ended {
+        let ended = self.reseed(line);
+        assert_eq!(ended.exit, Some(0), "reseed {line}\n{}", ended.stderr);
+        ended
+    }
+
+    /// Runs `reseed LINE`, which must fail so, and say all of this.
+    pub(crate) fn fails(&self, line: &str, exit: i32, says: &[&str]) -> Ended {
+        let ended = self.reseed(line);
+        ended.check(line, exit, says);
+        ended
+    }
+
+    pub(crate) fn digest(&self, file: &str) -> String {
+        let printed = self.ok(&format!("digest {file}")).stdout;
+        let line = printed.trim_end();
+        assert!(
+            line.len() == 64 && line.bytes().all(|b| b.is_ascii_hexdigit()),
+            "{printed:?} is no digest"
+        );
+        assert_eq!(printed.lines().count(), 1);
+        line.to_owned()
+    }
+
+    /// Digest of the small trial, computed in one go.
+    pub(crate) fn golden(&self) -> String {
+        self.ok("run small.toml --out golden.h5 --threads 1");
+        self.digest("golden.h5")
+    }
+
+    /// Starts `reseed LINE` and waits until it has committed at least so many parts.
+    pub(crate) fn start(&self, line: &str, store: &str, parts: usize) -> Child {
+        let mut child = self
+            .command(line)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let begin = Instant::now();
+        while count_parts(&self.path(store)) < parts {
+            let ended = child.try_wait().expect("a child");
+            assert_eq!(ended, None, "it ended before {parts} parts were there");
+            assert!(begin.elapsed() < Duration::from_mins(1), "no {parts} parts");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child
+    }
+}
+
+/// Parts in the store at `store`.
+pub(crate) fn count_parts(store: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(store.join("parts")) else {
+        return 0;
+    };
+    let finished = |path: &Path| path.extension().is_some_and(|extension| extension == "h5");
+    entries
+        .flatten()
+        .filter(|entry| finished(&entry.path()))
+        .count()
+}
+
+/// How the program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) exit: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    pub(crate) fn of(output: Output) -> Self {
+        Self {
+            exit: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    pub(crate) fn check(&self, line: &str, exit: i32, says: &[&str]) {
+        assert_eq!(self.exit, Some(exit), "reseed {line}\n{}", self.stderr);
+        for text in says {
+            assert!(
+                self.stderr.contains(text),
+                "reseed {line} does not say {text:?} but\n{}",
+                self.stderr
+            );
+        }
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).expect("JSON on stdout")
+    }
+}
+
+/// Sends a signal to a process that this test started.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .args([format!("-{name}"), child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(status.success());
+}

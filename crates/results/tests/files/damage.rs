@@ -1,0 +1,170 @@
+//! Files that somebody or something has damaged: never a crash, never a wrong answer.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use reseed_results::{ResultsError, read_part, read_records, read_result, write_result};
+use reseed_stats::Tally;
+
+use crate::common::{Numbers, SEAL, commit, layout, part, seal, tamper};
+
+struct Files {
+    dir: tempfile::TempDir,
+    part: PathBuf,
+    result: PathBuf,
+}
+
+fn files() -> Files {
+    let dir = tempfile::tempdir().unwrap();
+    let parts = commit(dir.path(), &layout(2, 3, 24), &[0..300], true);
+    let result = dir.path().join("result.h5");
+    write_result(&result, &parts, "1", &[]).unwrap();
+    Files {
+        part: parts[0].clone(),
+        result,
+        dir,
+    }
+}
+
+/// Reads a file as what it was, in every way.
+fn read(path: &Path, is_part: bool) -> Result<Tally, ResultsError> {
+    read_records(path, None)?;
+    if is_part {
+        Ok(read_part(path)?.tally)
+    } else {
+        Ok(read_result(path)?.tally)
+    }
+}
+
+fn is_refusal(error: &ResultsError) -> bool {
+    matches!(
+        error,
+        ResultsError::Damaged { .. } | ResultsError::Kind { .. }
+    )
+}
+
+#[test]
+fn every_cut_is_noticed() {
+    let files = files();
+    let damaged = files.dir.path().join("damaged.h5");
+    for (path, is_part) in [(&files.part, true), (&files.result, false)] {
+        let bytes = fs::read(path).unwrap();
+        let near_end = bytes.len() - 2 * SEAL..bytes.len();
+        for length in (0..bytes.len()).step_by(997).chain(near_end) {
+            fs::write(&damaged, &bytes[..length]).unwrap();
+            let error = read(&damaged, is_part).unwrap_err();
+            assert!(is_refusal(&error), "{length}: {error}");
+        }
+        fs::write(&damaged, [&bytes[..], b"\0"].concat()).unwrap();
+        assert!(is_refusal(&read(&damaged, is_part).unwrap_err()));
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let files = files();
+    let damaged = files.dir.path().join("damaged.h5");
+    let mut numbers = Numbers(1);
+    for (path, is_part) in [(&files.part, true), (&files.result, false)] {
+        let mut bytes = fs::read(path).unwrap();
+        let ends = (0..100).chain(bytes.len() - 2 * SEAL..bytes.len());
+        let inside: Vec<usize> = (0..300).map(|_| numbers.below(bytes.len())).collect();
+        for at in ends.chain(inside) {
+            let bit = 1 << numbers.below(8);
+            bytes[at] ^= bit;
+            fs::write(&damaged, &bytes).unwrap();
+            let error = read(&damaged, is_part).unwrap_err();
+            assert!(is_refusal(&error), "{at}: {error}");
+            bytes[at] ^= bit;
+        }
+    }
+}
+
+/// Whoever damages a file on purpose can seal it again, and then the HDF5 library sees it. It
+/// must come through, and what is read must be what was written or an error.
+#[test]
+fn flipped_bits_under_a_new_seal_do_no_harm() {
+    let files = files();
+    let damaged = files.dir.path().join("damaged.h5");
+    let expected = part(&layout(2, 3, 24), 0..300, false).tally;
+    let mut numbers = Numbers(2);
+    let mut refused = 0;
+    for (path, is_part) in [(&files.part, true), (&files.result, false)] {
+        let bytes = fs::read(path).unwrap();
+        let mut data = bytes[..bytes.len() - SEAL].to_vec();
+        for _ in 0..1500 {
+            let (at, bit) = (numbers.below(data.len()), 1 << numbers.below(8));
+            data[at] ^= bit;
+            fs::write(&damaged, seal(&data)).unwrap();
+            match read(&damaged, is_part) {
+                Ok(tally) => assert_eq!(tally, expected, "byte {at}"),
+                Err(_) => refused += 1,
+            }
+            data[at] ^= bit;
+        }
+    }
+    assert!(refused > 300, "only {refused} of 3000 flips mattered");
+}
+
+#[test]
+fn cells_changed_under_a_new_seal_are_noticed() {
+    let files = files();
+    let original = fs::read(&files.result).unwrap();
+    let expect = |problem: &str, change: &dyn Fn(&hdf5::File)| {
+        fs::write(&files.result, &original).unwrap();
+        tamper(&files.result, change);
+        let error = read_result(&files.result).unwrap_err();
+        assert!(matches!(error, ResultsError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(problem), "{error}");
+    };
+    let set = |file: &hdf5::File, name: &str, change: fn(&mut Vec<u64>)| {
+        let dataset = file.dataset(name).unwrap();
+        let mut values = dataset.read_raw::<u64>().unwrap();
+        let shape = dataset.shape();
+        change(&mut values);
+        let view = ndarray::ArrayViewD::from_shape(shape, &values).unwrap();
+        dataset.write(view).unwrap();
+    };
+    expect("enrolled and first events", &|file| {
+        set(file, "tally/first_event", |cells| cells[0] += 1);
+    });
+    expect("have digest", &|file| {
+        set(file, "tally/ticks", |cells| cells[0] += 1);
+    });
+    expect("do not agree", &|file| {
+        set(file, "ranges", |cells| cells[1] += 1)
+    });
+    expect("do not agree", &|file| {
+        set(file, "provenance/shards/rows", |cells| cells[0] += 1);
+    });
+    expect("have digest", &|file| {
+        file.attr("seed").unwrap().write_scalar(&1u64).unwrap()
+    });
+    expect("first_event has shape", &|file| {
+        file.unlink("time/edges_days").unwrap();
+        let edges = [0.0, 1.0];
+        let builder = file.new_dataset_builder().with_data(&edges);
+        builder.create("time/edges_days").unwrap();
+    });
+    expect("has type", &|file| {
+        file.unlink("tally/enrolled").unwrap();
+        let builder = file.new_dataset_builder().with_data(&[1i32, 2]);
+        builder.create("tally/enrolled").unwrap();
+    });
+    expect("has shape", &|file| {
+        // Terabytes, but nobody has to hold them.
+        file.unlink("tally/enrolled").unwrap();
+        let builder = file.new_dataset::<u64>().chunk(1024).shape(1usize << 40);
+        builder.create("tally/enrolled").unwrap();
+    });
+    expect("arms has shape", &|file| {
+        file.unlink("arms").unwrap();
+        let builder = file.new_dataset::<hdf5::types::VarLenUnicode>();
+        builder
+            .chunk(1024)
+            .shape(1usize << 40)
+            .create("arms")
+            .unwrap();
+    });
+    expect("trial", &|file| file.unlink("trial").unwrap());
+}
