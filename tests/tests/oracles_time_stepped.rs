@@ -36,6 +36,7 @@ fn compare(scenario: &Scenario, patients: [u64; 2], seed: u64) {
         let pair = both(scenario, index, patients, seed);
         let [found, reference] = &pair;
         found.compare_courses(reference, &arm.name, &DAYS, &mut agreement);
+        found.compare_tumours(reference, &arm.name, &mut agreement);//TMP
         for (whole, part) in pooled.iter_mut().zip(&pair) {
             whole.absorb(part);
         }
@@ -84,12 +85,12 @@ fn engine_agrees_with_time_steps_when_metastases_feed_the_scar() {
     let mut scenario = eventful();
     scenario.homing.interaction = Interaction::Or;
     scenario.shedding.lung_filter = 1.0;
-    scenario.shedding.home_probability = 3e-5;
+    scenario.shedding.home_probability = 6e-6;
     scenario.shedding.distant_probability = 4e-6;
     scenario.shedding.aggressive_fraction = 0.15;
     scenario.growth.colony_sigma = 0.6;
     scenario.growth.cxcl1_boost = 2.0;
-    scenario.detection.scar_cells = 3e6;
+    scenario.detection.scar_cells = 1e6;
     scenario.dormancy.surgery_excess = 0.0;
     scenario.local_treatment.burst_fold = 0.0;
     scenario.local_treatment.delay_days = 60.0;
@@ -98,5 +99,5 @@ fn engine_agrees_with_time_steps_when_metastases_feed_the_scar() {
         arm("radiotherapy, entry", true, &[2]),
         arm("IL8 and CXCL1", false, &[1, 3]),
     ];
-    compare(&scenario, [10_000, 5_000], 33);
+    compare(&scenario, [40_000, 40_000], 33);
 }

@@ -238,10 +238,34 @@ fn censoring_takes_the_observed_correlation() {
         f64::sqrt(variance),
         1e-12
     ));
-    let (lower, upper) = found.difference_interval;
-    assert!(lower < found.difference.value && found.difference.value < upper);
-    let width = (upper - lower) / (2.0 * Z * found.difference.standard_error);
-    assert!((0.9..1.1).contains(&width), "{width}");
+    // The intervals are those of the same pairs without drop-out, stretched by the errors.
+    let crude = check(&pairs(20, 10, 0, 70));
+    let stretch = found.difference.standard_error / crude.difference.standard_error;
+    assert!(stretch > 1.05, "{stretch}");
+    let distances = |contrast: &Contrast| {
+        let (lower, upper) = contrast.difference_interval;
+        let value = contrast.difference.value;
+        (value - lower, upper - value)
+    };
+    let expected = distances(&crude);
+    let expected = (expected.0 * stretch, expected.1 * stretch);
+    assert_close(distances(&found), expected, 1e-12);
+
+    let log_error = |contrast: &Contrast| {
+        let relative = |e: Estimate| e.standard_error / e.value;
+        let (control, arm) = (relative(contrast.control), relative(contrast.arm));
+        f64::sqrt(control * control + arm * arm - 2.0 * correlation * control * arm)
+    };
+    let stretch = log_error(&found) / log_error(&crude);
+    assert!((stretch - 1.0).abs() > 0.005, "{stretch}");
+    let distances = |contrast: &Contrast| {
+        let (lower, upper) = contrast.ratio_interval;
+        let ratio = contrast.ratio;
+        (core_math::log(ratio / lower), core_math::log(upper / ratio))
+    };
+    let expected = distances(&crude);
+    let expected = (expected.0 * stretch, expected.1 * stretch);
+    assert_close(distances(&found), expected, 1e-12);
 }
 
 proptest! {

@@ -50,6 +50,7 @@ pub(super) struct Source {
 pub(super) struct LaterSource {
     colony: u32,
     key: Key,
+    class: Class,
     ordinal: u64,
     stream: Stream,
     z_founder: f64,
@@ -66,6 +67,34 @@ pub(super) struct LaterSource {
     home_rate: f64,
     dull: Dull,
     next: Option<Candidate>,
+}
+
+/// Which of a colony's founders a source holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// All.
+    All,
+    /// Those that make scar colonies with z below [`Class::Z_SLOW`], a weight up to
+    /// [`Dull::WEIGHT_MAX`] and a waiting time of at least [`Class::GAP_SLOW`].
+    Slow,
+    /// All others.
+    Rest,
+}
+
+impl Class {
+    const Z_SLOW: f64 = 1.0;
+    const GAP_SLOW: f64 = 1.0 / 32.0;
+    /// P(z < 1).
+    const BELOW_Z: f64 = 0.841_344_746_068_542_9;
+    /// P(gap ≥ 1/32) = e^(-1/32).
+    const ABOVE_GAP: f64 = 0.969_233_234_476_344;
+    /// P(weight > 16) = e^(-16).
+    const ABOVE_WEIGHT: f64 = 1.125_351_747_192_591_2e-7;
+    /// Share of slow founders among those bound for the scar.
+    const SLOW: f64 = Self::BELOW_Z * Self::ABOVE_GAP * (1.0 - Self::ABOVE_WEIGHT);
+    /// Shares of the others: fast; early but not fast; and neither, but heavy.
+    const FAST: f64 = 1.0 - Self::BELOW_Z;
+    const EARLY: f64 = Self::BELOW_Z * (1.0 - Self::ABOVE_GAP);
 }
 
 /// A window before resection, about to open.
@@ -304,12 +333,10 @@ impl Forest<'_> {
         if along >= reach {
             return;
         }
-        let key = colony.key.child(AFTER);
-        self.stream.open(key);
-        let number = self.work.later_sources.len();
-        self.work.later_sources.push(Some(Box::new(LaterSource {
+        let source = LaterSource {
             colony: entry(position),
-            key,
+            key: colony.key.child(AFTER),
+            class: Class::All,
             ordinal: 0,
             stream: self.stream.clone(),
             z_founder: gamma * colony.log_deficit,
@@ -321,10 +348,67 @@ impl Forest<'_> {
             reach,
             stop,
             home_rate,
-            dull: self.dull_if_many(&colony, (along, reach, step), stop),
+            dull: Dull::NEVER,
             next: None,
-        })));
+        };
+        if full_reach < FEW_POINTS * step {
+            self.open_later(source);
+        } else {
+            self.open_by_class(&source);
+        }
+    }
+
+    /// Opens a source with many points as two, one of slow scar colonies and one of all the
+    /// rest: the slow ones, most of all, soon come too late to matter, and then none is drawn.
+    fn open_by_class(&mut self, source: &LaterSource) {
+        let slow_share = source.home_rate / (source.home_rate + self.distant_rate()) * Class::SLOW;
+        self.stream.open(source.key);
+        let first_is_slow = self.stream.uniform() < slow_share;
+        let other_gap = self.stream.exponential();
+        for (class, share, ordinal) in [
+            (Class::Slow, slow_share, 1),
+            (Class::Rest, 1.0 - slow_share, 2),
+        ] {
+            let step = source.step / share;
+            let is_first = first_is_slow == (class == Class::Slow);
+            self.open_later(LaterSource {
+                key: source.key.child(ordinal),
+                class,
+                step,
+                along: if is_first {
+                    source.along
+                } else {
+                    source.along + other_gap * step
+                },
+                ..source.clone()
+            });
+        }
+    }
+
+    fn open_later(&mut self, mut source: LaterSource) {
+        let parent = self.work.colonies[source.colony as usize];
+        let stop = source.stop;
+        self.limit_later(&mut source, &parent, stop);
+        if source.along >= source.reach {
+            return;
+        }
+        self.stream.open(source.key);
+        source.stream.clone_from(self.stream);
+        let number = self.work.later_sources.len();
+        self.work.later_sources.push(Some(Box::new(source)));
         self.advance_later(number);
+    }
+
+    /// Shortens a source's window to when its courses stop.
+    fn limit_later(&self, source: &mut LaterSource, parent: &Colony, stop: f64) {
+        source.stop = stop;
+        source.reach = self.reach(parent, source.full_reach, stop);
+        if source.reach - source.along > FEW_POINTS * source.step {
+            source.dull = self.dull(parent, stop);
+        }
+        if source.class == Class::Slow {
+            source.reach = source.reach.min(source.dull.slow());
+        }
     }
 
     /// e^(−z) at a time, or at detection if that comes first.
@@ -333,19 +417,6 @@ impl Forest<'_> {
             full_reach
         } else {
             math::exp(-self.setting.gamma() * colony.log_deficit_at(time))
-        }
-    }
-
-    fn dull_if_many(
-        &self,
-        colony: &Colony,
-        (along, reach, step): (f64, f64, f64),
-        stop: f64,
-    ) -> Dull {
-        if reach - along > FEW_POINTS * step {
-            self.dull(colony, stop)
-        } else {
-            Dull::NEVER
         }
     }
 
@@ -368,13 +439,9 @@ impl Forest<'_> {
         let parent = self.work.colonies[source.colony as usize];
         let stop = self.stop_of(&parent);
         if stop < source.stop {
-            source.stop = stop;
-            source.reach = self.reach(&parent, source.full_reach, stop);
-            let points = (source.along, source.reach, source.step);
-            source.dull = self.dull_if_many(&parent, points, stop);
+            self.limit_later(&mut source, &parent, stop);
         }
         let distant_rate = self.distant_rate();
-        let rate = source.home_rate + distant_rate;
         if source.ordinal > 0 {
             source.along += source.stream.exponential() * source.step;
         }
@@ -382,21 +449,8 @@ impl Forest<'_> {
             source.ordinal += 1;
             self.looked_at += 1;
             let accept = source.stream.uniform();
-            let fate = source.stream.uniform() * rate;
-            let comes_home = fate < source.home_rate;
-            let site = if comes_home {
-                Site::Scar
-            } else {
-                Site::Distant
-            };
-            let marks = draw_marks(
-                self.setting,
-                &mut source.stream,
-                Window::After,
-                site,
-                parent.aggressive,
-            );
-            if !(comes_home && source.dull.skips(&marks, source.along)) {
+            let (site, mark, marks) = source.draw(self.setting, distant_rate, parent.aggressive);
+            if !(site == Site::Scar && source.dull.skips(&marks, source.along)) {
                 let z = -math::ln(source.along);
                 if accept * z < source.z_least {
                     let grown = math::ln(source.z_founder / z) / parent.rate;
@@ -404,11 +458,6 @@ impl Forest<'_> {
                     let key = source.key.child(source.ordinal);
                     let colony = self.colony(key, source.colony, site, time, &marks);
                     if self.matters_before(&colony, stop) {
-                        let mark = if comes_home {
-                            fate / source.home_rate
-                        } else {
-                            (fate - source.home_rate) / distant_rate
-                        };
                         source.next = Some(Candidate {
                             colony,
                             window: Window::After,
@@ -692,8 +741,8 @@ impl Forest<'_> {
     }
 }
 
-/// Draws a colony's marks from wherever the stream is. How many words it takes depends on
-/// the window, the site and the parent, never on the arms.
+/// Draws a colony's marks. How many words it takes depends on the window, the site and the
+/// parent, never on the arms.
 pub(super) fn draw_marks(
     setting: &Setting,
     stream: &mut Stream,
@@ -701,31 +750,139 @@ pub(super) fn draw_marks(
     site: Site,
     parent_aggressive: bool,
 ) -> Marks {
-    let z = stream.normal();
-    let weight = stream.exponential();
-    let gap = stream.exponential();
-    let later_gap = if window == Window::Before {
-        stream.exponential()
-    } else {
-        0.0
+    let mut marks = Marks {
+        z: stream.normal(),
+        weight: stream.exponential(),
+        gap: stream.exponential(),
+        later_gap: 0.0,
+        aggressive: true,
+        sleep: 0.0,
     };
-    let aggressive = site != Site::Distant
-        || parent_aggressive
-        || stream.uniform() < setting.scenario.shedding.aggressive_fraction;
+    if window == Window::Before {
+        marks.later_gap = stream.exponential();
+    }
+    if site == Site::Distant && !parent_aggressive {
+        marks.aggressive = stream.uniform() < setting.scenario.shedding.aggressive_fraction;
+    }
+    if site != Site::Primary {
+        marks.sleep = draw_sleep(setting, stream);
+    }
+    marks
+}
+
+/// Waiting time of a dormant colony, or zero.
+fn draw_sleep(setting: &Setting, stream: &mut Stream) -> f64 {
     let probability = setting.scenario.dormancy.probability;
-    let sleeps = site != Site::Primary && probability > 0.0 && stream.uniform() < probability;
-    let sleep = if sleeps {
+    if probability > 0.0 && stream.uniform() < probability {
         stream.exponential().max(f64::MIN_POSITIVE)
     } else {
         0.0
+    }
+}
+
+impl LaterSource {
+    /// Draws a founder's destination, mark and colony.
+    fn draw(
+        &mut self,
+        setting: &Setting,
+        distant_rate: f64,
+        parent_aggressive: bool,
+    ) -> (Site, f64, Marks) {
+        let stream = &mut self.stream;
+        let home_rate = match self.class {
+            Class::All => self.home_rate,
+            Class::Slow => {
+                let mark = stream.uniform();
+                return (Site::Scar, mark, draw_slow(setting, stream));
+            }
+            Class::Rest => self.home_rate * (1.0 - Class::SLOW),
+        };
+        let fate = stream.uniform() * (home_rate + distant_rate);
+        if fate >= home_rate {
+            let mark = (fate - home_rate) / distant_rate;
+            let marks = draw_marks(
+                setting,
+                stream,
+                Window::After,
+                Site::Distant,
+                parent_aggressive,
+            );
+            return (Site::Distant, mark, marks);
+        }
+        let marks = match self.class {
+            Class::Rest => draw_rest(setting, stream),
+            Class::All | Class::Slow => draw_marks(
+                setting,
+                stream,
+                Window::After,
+                Site::Scar,
+                parent_aggressive,
+            ),
+        };
+        (Site::Scar, fate / home_rate, marks)
+    }
+}
+
+/// Marks of a slow scar colony.
+fn draw_slow(setting: &Setting, stream: &mut Stream) -> Marks {
+    Marks {
+        z: draw_until(|| stream.normal(), |z| z < Class::Z_SLOW),
+        weight: draw_until(|| stream.exponential(), |weight| weight <= Dull::WEIGHT_MAX),
+        gap: Class::GAP_SLOW + stream.exponential(),
+        later_gap: 0.0,
+        aggressive: true,
+        sleep: draw_sleep(setting, stream),
+    }
+}
+
+/// Marks of a scar colony that is not slow.
+fn draw_rest(setting: &Setting, stream: &mut Stream) -> Marks {
+    let kind = stream.uniform() * (1.0 - Class::SLOW);
+    let (z, weight, gap) = if kind < Class::FAST {
+        (
+            draw_fast(stream),
+            stream.exponential(),
+            stream.exponential(),
+        )
+    } else {
+        let z = draw_until(|| stream.normal(), |z| z < Class::Z_SLOW);
+        if kind < Class::FAST + Class::EARLY {
+            let early = stream.uniform() * (1.0 - Class::ABOVE_GAP);
+            (z, stream.exponential(), -math::ln_1p(-early))
+        } else {
+            let weight = Dull::WEIGHT_MAX + stream.exponential();
+            (z, weight, Class::GAP_SLOW + stream.exponential())
+        }
     };
     Marks {
         z,
         weight,
         gap,
-        later_gap,
-        aggressive,
-        sleep,
+        later_gap: 0.0,
+        aggressive: true,
+        sleep: draw_sleep(setting, stream),
+    }
+}
+
+/// A standard normal of at least [`Class::Z_SLOW`], by rejection from an exponential (Robert,
+/// Statistics and Computing 1995;5:121).
+fn draw_fast(stream: &mut Stream) -> f64 {
+    const RATE: f64 = 1.618_033_988_749_895;
+    loop {
+        let z = Class::Z_SLOW + stream.exponential() / RATE;
+        let off = z - RATE;
+        if 2.0 * stream.exponential() > off * off {
+            return z;
+        }
+    }
+}
+
+fn draw_until(mut draw: impl FnMut() -> f64, wanted: impl Fn(f64) -> bool) -> f64 {
+    loop {
+        let value = draw();
+        if wanted(value) {
+            return value;
+        }
     }
 }
 
@@ -751,6 +908,11 @@ impl Dull {
     const NEVER: Self = Self {
         along: [[f64::INFINITY; 3]; 4],
     };
+
+    /// From where on no slow colony matters.
+    fn slow(&self) -> f64 {
+        self.along[1][1]
+    }
 
     #[inline]
     fn skips(&self, marks: &Marks, along: f64) -> bool {
