@@ -1,8 +1,8 @@
 //! The engine, seen as the references are.
 
-use reseed_model::{PatientIndex, Simulator};
 use reseed_model::patient::Patient;
 use reseed_model::scenario::Scenario;
+use reseed_model::{PatientIndex, Simulator};
 
 use crate::reference::patient::{Course, Outcome};
 use crate::summary::Summary;
@@ -42,6 +42,8 @@ pub fn summary(
     arm: usize,
 ) -> Summary {
     let mut summary = Summary::default();
-    for_each(scenario, seed, indices, |patient| summary.push(&outcome(patient, arm)));
+    for_each(scenario, seed, indices, |patient| {
+        summary.push(&outcome(patient, arm))
+    });
     summary
 }

@@ -134,7 +134,8 @@ pub fn kolmogorov_smirnov_two_sample(left: &[f64], right: &[f64]) -> f64 {
         while j < right.len() && right[j] <= value {
             j += 1;
         }
-        distance = distance.max((i as f64 / left.len() as f64 - j as f64 / right.len() as f64).abs());
+        distance =
+            distance.max((i as f64 / left.len() as f64 - j as f64 / right.len() as f64).abs());
     }
     let effective = left.len() as f64 * right.len() as f64 / (left.len() + right.len()) as f64;
     kolmogorov_tail(distance, effective)
@@ -185,7 +186,10 @@ pub fn chi_square(observed: &[u64], probabilities: &[f64]) -> f64 {
 
 /// Pearson p value that two rows of counts come from one law; empty columns are left out.
 pub fn chi_square_two_sample(left: &[u64], right: &[u64]) -> f64 {
-    let totals = [left.iter().sum::<u64>() as f64, right.iter().sum::<u64>() as f64];
+    let totals = [
+        left.iter().sum::<u64>() as f64,
+        right.iter().sum::<u64>() as f64,
+    ];
     let mut statistic = 0.0;
     let mut columns = 0;
     for (&a, &b) in left.iter().zip(right) {
@@ -237,7 +241,11 @@ impl Agreement {
 
     /// Compares two means.
     pub fn means(&mut self, label: &str, left: &Mean, right: &Mean) {
-        self.z(label, [left.value(), right.value()], z_of_means(left, right));
+        self.z(
+            label,
+            [left.value(), right.value()],
+            z_of_means(left, right),
+        );
     }
 
     /// Compares a mean with its exact value.
@@ -255,7 +263,10 @@ impl Agreement {
     fn z(&mut self, label: &str, pair: [f64; 2], z: f64) {
         self.largest = self.largest.max(z.abs());
         let passes = z.abs() < Self::Z_MAX;
-        let text = format!("{label:<44} {:>13.6} {:>13.6}  z = {z:+.2}", pair[0], pair[1]);
+        let text = format!(
+            "{label:<44} {:>13.6} {:>13.6}  z = {z:+.2}",
+            pair[0], pair[1]
+        );
         self.row(passes, &text);
     }
 
@@ -272,7 +283,11 @@ impl Agreement {
     /// If so.
     pub fn assert(&self, rows: usize) {
         println!("{}largest |z| {:.2}", self.table, self.largest);
-        assert!(self.count >= rows, "only {} of {rows} statistics", self.count);
+        assert!(
+            self.count >= rows,
+            "only {} of {rows} statistics",
+            self.count
+        );
         assert!(
             self.failures == 0,
             "{} of {} statistics disagree (marked *):\n{}",

@@ -4,9 +4,7 @@ use reseed_model::patient::{Covariates, EXCLUSIONS, Exclusion, Origin};
 use reseed_model::scenario::TRAITS;
 
 use crate::reference::patient::Outcome;
-use crate::statistics::{
-    Agreement, Mean, chi_square_two_sample, kolmogorov_smirnov_two_sample,
-};
+use crate::statistics::{Agreement, Mean, chi_square_two_sample, kolmogorov_smirnov_two_sample};
 
 /// Summary of many patients of one arm; all but `screened` and `excluded` of enrolled ones.
 #[derive(Debug, Clone, Default)]
@@ -29,8 +27,8 @@ pub struct Summary {
     pub without_seeds: u64,
     /// Logarithm of the flux at diagnosis.
     pub ln_flux: Mean,
-    /// Positive nodes.
-    pub nodes: Mean,
+    /// Logarithm of one more than the positive nodes, whose own law has a heavy tail.
+    pub ln_nodes: Mean,
     /// Patients without any.
     pub node_negative: u64,
     /// Patients with a cell in the sample.
@@ -71,7 +69,8 @@ impl Summary {
         self.seeds.push(f64::from(outcome.tumour.self_seeds));
         self.without_seeds += u64::from(outcome.tumour.self_seeds == 0);
         self.ln_flux.push(outcome.tumour.ctc_flux_per_day.ln());
-        self.nodes.push(f64::from(outcome.covariates.nodes));
+        self.ln_nodes
+            .push(f64::from(outcome.covariates.nodes).ln_1p());
         self.node_negative += u64::from(outcome.covariates.nodes == 0);
         self.ctc_positive += u64::from(outcome.covariates.ctc_sample > 0);
         self.local_days.push(course.local_days);
@@ -123,13 +122,28 @@ impl Summary {
         }
         let days = |summary: &Self| summary.diagnosis_days.iter().copied().collect::<Mean>();
         let share = |summary: &Self| summary.seeded_share.iter().copied().collect::<Mean>();
-        agreement.means(&format!("{label}: days to diagnosis"), &days(self), &days(other));
-        agreement.means(&format!("{label}: self-seeded share"), &share(self), &share(other));
+        agreement.means(
+            &format!("{label}: days to diagnosis"),
+            &days(self),
+            &days(other),
+        );
+        agreement.means(
+            &format!("{label}: self-seeded share"),
+            &share(self),
+            &share(other),
+        );
         agreement.means(&format!("{label}: self-seeds"), &self.seeds, &other.seeds);
         agreement.means(&format!("{label}: ln flux"), &self.ln_flux, &other.ln_flux);
-        agreement.means(&format!("{label}: nodes"), &self.nodes, &other.nodes);
+        agreement.means(
+            &format!("{label}: ln nodes"),
+            &self.ln_nodes,
+            &other.ln_nodes,
+        );
         for (name, hits) in [
-            ("without self-seeds", [self.without_seeds, other.without_seeds]),
+            (
+                "without self-seeds",
+                [self.without_seeds, other.without_seeds],
+            ),
             ("node-negative", [self.node_negative, other.node_negative]),
             ("CTC-positive", [self.ctc_positive, other.ctc_positive]),
         ] {
@@ -173,7 +187,7 @@ impl Summary {
         }
         self.seeds.absorb(&other.seeds);
         self.ln_flux.absorb(&other.ln_flux);
-        self.nodes.absorb(&other.nodes);
+        self.ln_nodes.absorb(&other.ln_nodes);
         self.without_seeds += other.without_seeds;
         self.node_negative += other.node_negative;
         self.ctc_positive += other.ctc_positive;
@@ -213,7 +227,10 @@ impl Summary {
             let p = kolmogorov_smirnov_two_sample(mine, others);
             agreement.p(&format!("{label}: law of {name}"), p);
         }
-        for (origin, name) in ["residual", "primary", "distant", "scar"].iter().enumerate() {
+        for (origin, name) in ["residual", "primary", "distant", "scar"]
+            .iter()
+            .enumerate()
+        {
             let hits = [self.origins[origin], other.origins[origin]];
             agreement.proportions(&format!("{label}: local from {name}"), hits, enrolled);
         }

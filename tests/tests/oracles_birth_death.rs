@@ -32,7 +32,9 @@ fn birth_death_dies_out_and_grows_as_in_theory() {
             sizes[usize::try_from(cells.min(121)).expect("few cells") - 1] += 1;
         }
     }
-    let mut law: Vec<f64> = (0..120).map(|extra| (1.0 - beta) * beta.powi(extra)).collect();
+    let mut law: Vec<f64> = (0..120)
+        .map(|extra| (1.0 - beta) * beta.powi(extra))
+        .collect();
     law.push(beta.powi(120));
     agreement.proportion("survives the first days", living, count, survival);
     agreement.p("size given survival is geometric", chi_square(&sizes, &law));

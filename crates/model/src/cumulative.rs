@@ -32,7 +32,7 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// From sorted kinks, at least one.
-    pub(crate) fn new(kinks: Vec<f64>) -> Self {
+    pub(crate) fn new(kinks: &[f64]) -> Self {
         let mut runs: Vec<Run> = Vec::new();
         for pair in kinks.windows(2) {
             let length = pair[1] - pair[0];

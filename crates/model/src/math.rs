@@ -92,6 +92,9 @@ pub fn exp(x: f64) -> f64 {
     series * power_of_two(half) * power_of_two(exponent - half)
 }
 
+/// The upper half of √½.
+const SQRT_HALF_BITS: u64 = 0x3fe6_a09e_0000_0000;
+
 /// 2 to an integer between -1022 and 1023.
 #[inline]
 #[expect(clippy::cast_sign_loss, reason = "the biased exponent is positive")]
@@ -109,7 +112,6 @@ pub fn ln(x: f64) -> f64 {
         return ln_rare(x);
     }
     // x = 2^exponent · m with m between √½ and √2.
-    const SQRT_HALF_BITS: u64 = 0x3fe6_a09e_0000_0000;
     let bits = x.to_bits();
     let shifted = bits.wrapping_sub(SQRT_HALF_BITS);
     #[expect(
@@ -158,15 +160,16 @@ pub fn exp_m1(x: f64) -> f64 {
     core_math::expm1(x)
 }
 
-/// x^y.
+/// x^y; a power of one, which most dose-response curves have, costs nothing.
 #[inline]
+#[expect(clippy::float_cmp, reason = "one is exact")]
 pub fn pow(x: f64, y: f64) -> f64 {
     #[cfg(feature = "count")]
     {
         count::exp();
         count::ln();
     }
-    core_math::pow(x, y)
+    if y == 1.0 { x } else { core_math::pow(x, y) }
 }
 
 /// Exponential integral E₁(x) = ∫ₓ^∞ e^(−z)/z dz for x > 0, scaled: returns e^x·E₁(x).
@@ -243,6 +246,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "one is the only zero of ln")]
     fn hot_functions_agree_with_correct_rounding() {
         // A multiplicative congruential sequence spreads the arguments; a mantissa error of one
         // part in 2^51 or a coefficient wrong in its last digits fails this.
@@ -268,6 +272,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "exact values are promised")]
     fn hot_functions_keep_their_ends() {
         assert_eq!(exp(0.0), 1.0);
         assert_eq!(exp(f64::NEG_INFINITY), 0.0);
@@ -282,6 +287,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "correctly rounded values are promised")]
     fn bound_functions_are_those_of_the_field() {
         // A transposed or renamed binding would compile: the arguments and results are all f64.
         assert_eq!(ln_1p(1.0), std::f64::consts::LN_2);

@@ -123,8 +123,8 @@ pub fn cholesky(matrix: &[[f64; TRAITS]; TRAITS]) -> Option<[[f64; TRAITS]; TRAI
     for row in 0..TRAITS {
         for column in 0..=row {
             let mut rest = matrix[row][column];
-            for k in 0..column {
-                rest -= factor[row][k] * factor[column][k];
+            for (left, right) in factor[row].iter().zip(&factor[column]).take(column) {
+                rest -= left * right;
             }
             if row == column {
                 if rest <= 1e-12 {

@@ -234,12 +234,7 @@ impl Effect {
             return 0.0;
         }
         let ratio = self.ic50_mg_per_l / acting_mg_per_l;
-        let ratio = if self.hill == 1.0 {
-            ratio
-        } else {
-            math::pow(ratio, self.hill)
-        };
-        self.imax / (1.0 + ratio)
+        self.imax / (1.0 + math::pow(ratio, self.hill))
     }
 }
 

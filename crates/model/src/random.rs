@@ -219,6 +219,9 @@ pub(crate) fn poisson_quantile(mean: f64, u: f64) -> u32 {
     k
 }
 
+/// ln √(2π).
+const LN_SQRT_TWO_PI: f64 = 0.918_938_533_204_672_8;
+
 /// ln k! by Stirling's series, for k ≥ 0 with small k shifted up.
 fn ln_factorial(k: f64) -> f64 {
     let mut n = k + 1.0;
@@ -230,7 +233,7 @@ fn ln_factorial(k: f64) -> f64 {
     let r = 1.0 / n;
     let r2 = r * r;
     (n - 0.5) * math::ln(n) - n
-        + 0.918938533204672742
+        + LN_SQRT_TWO_PI
         + r * (1.0 / 12.0 - r2 * (1.0 / 360.0 - r2 * (1.0 / 1260.0)))
         - math::ln(shift)
 }

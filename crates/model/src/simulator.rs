@@ -140,8 +140,9 @@ impl Simulator {
                         &mut self.drugs,
                         *person,
                     );
-                    let ending = forest.run();
-                    assert_eq!(ending, Ending::Followed, "screening depends on no arm");
+                    if let Ending::Excluded(reason) = forest.run() {
+                        return Some(reason);
+                    }
                     take_courses(&forest, 1, &mut self.patient);
                 }
                 None

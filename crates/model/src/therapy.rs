@@ -84,7 +84,7 @@ impl Therapies {
                 Some(group) => group.arms |= bit,
                 None => cxcl1_groups.push(Cxcl1Group {
                     arms: bit,
-                    schedule: Schedule::new(kinks(scenario, &drugs)),
+                    schedule: Schedule::new(&kinks(scenario, &drugs)),
                     drugs,
                 }),
             }

@@ -87,6 +87,12 @@ pub(crate) fn text(text: &str) -> Result<VarLenUnicode, Fault> {
         .map_err(|_| Fault::Problem(format!("text {text:?} has a null character")))
 }
 
+/// A text from HDF5, which does not see to it that its texts are UTF-8.
+pub(crate) fn checked_text(text: &VarLenUnicode, name: &str) -> Result<String, Fault> {
+    let text = std::str::from_utf8(text.as_bytes());
+    Ok(text.map_err(|_| format!("{name} is not UTF-8"))?.to_owned())
+}
+
 fn texts<S: AsRef<str>>(values: &[S]) -> Result<Vec<VarLenUnicode>, Fault> {
     values.iter().map(|value| text(value.as_ref())).collect()
 }
@@ -197,9 +203,7 @@ pub(crate) fn read_attribute<T: H5Type>(at: &Location, name: &str) -> Result<T, 
 
 /// Reads a text attribute.
 pub(crate) fn read_text_attribute(at: &Location, name: &str) -> Result<String, Fault> {
-    Ok(read_attribute::<VarLenUnicode>(at, name)?
-        .as_str()
-        .to_owned())
+    checked_text(&read_attribute(at, name)?, name)
 }
 
 /// Reads a list attribute of exactly this length.
@@ -226,10 +230,10 @@ pub(crate) fn read_texts(
         format!("{name} has shape {shape:?}, expected a list of at most {most}")
     })?;
     let values: Vec<VarLenUnicode> = container.read_raw()?;
-    Ok(values
+    values
         .iter()
-        .map(|value| value.as_str().to_owned())
-        .collect())
+        .map(|value| checked_text(value, name))
+        .collect()
 }
 
 /// Reads a list of at most `most` numbers.
@@ -263,7 +267,7 @@ pub(crate) fn read_array<T: H5Type>(
 pub(crate) fn check_type<T: H5Type>(container: &Container, name: &str) -> Result<(), Fault> {
     let found = container.dtype()?.to_descriptor()?;
     ensure(found == T::type_descriptor(), || {
-        format!("{name} has type {found}, expected {}", T::type_descriptor())
+        format!("{name} is not of type {}", T::type_descriptor())
     })
 }
 

@@ -260,7 +260,7 @@ fn read_head(name: String, dataset: &Dataset) -> Result<(ColumnHead, u64), Fault
         .iter()
         .find(|(descriptor, _)| *descriptor == found)
         .map(|(_, kind)| *kind)
-        .ok_or_else(|| Fault::Problem(format!("column {name} has type {found}")))?;
+        .ok_or_else(|| Fault::Problem(format!("column {name} has an unknown type")))?;
     let unit = read_text_attribute(dataset, "units")?;
     let description = read_text_attribute(dataset, "long_name")?;
     let head = ColumnHead {

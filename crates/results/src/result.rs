@@ -10,8 +10,8 @@ use crate::digest::{ColumnHead, Digest, result_digest};
 use crate::error::ResultsError;
 use crate::estimates::write_estimates;
 use crate::hdf::{
-    Fault, describe, ensure, read_array, read_list, read_text_attribute, read_texts, write_array,
-    write_text_attribute, write_texts,
+    Fault, describe, ensure, read_array, read_list, read_texts, write_array, write_text_attribute,
+    write_texts,
 };
 use crate::layout::{Layout, RunIdentity};
 use crate::part::{Attempt, open_as, open_sealed, read_open_part};
@@ -375,9 +375,9 @@ fn write_provenance(
 ) -> Result<(), Fault> {
     let provenance = file.create_group("provenance")?;
     let group = provenance.create_group("notes")?;
-    for (name, value) in notes {
-        write_text_attribute(&group, name, value)?;
-    }
+    let (names, values): (Vec<&String>, Vec<&String>) = notes.iter().map(|(n, v)| (n, v)).unzip();
+    write_texts(&group, "name", &names)?;
+    write_texts(&group, "value", &values)?;
     let group = provenance.create_group("shards")?;
     write_shard_column(&group, "start", "first patient", shards, |s| s.range.start)?;
     write_shard_column(&group, "end", "patient after the last", shards, |s| {
@@ -428,12 +428,13 @@ type Provenance = (Vec<ShardEntry>, Vec<(String, String)>);
 
 fn read_provenance(file: &File) -> Result<Provenance, Fault> {
     let provenance = file.group("provenance")?;
-    let notes_group = provenance.group("notes")?;
-    let mut notes = Vec::new();
-    for name in notes_group.attr_names()? {
-        let value = read_text_attribute(&notes_group, &name)?;
-        notes.push((name, value));
-    }
+    let group = provenance.group("notes")?;
+    let names = read_texts(&*group.dataset("name")?, "name", SHARDS_MAX)?;
+    let values = read_texts(&*group.dataset("value")?, "value", SHARDS_MAX)?;
+    ensure(names.len() == values.len(), || {
+        "its notes have more names than values, or fewer".into()
+    })?;
+    let notes = names.into_iter().zip(values).collect();
     let group = provenance.group("shards")?;
     let starts: Vec<u64> = read_list(&group, "start", SHARDS_MAX)?;
     let shape = [starts.len()];

@@ -5,9 +5,9 @@ use reseed_stats::{Cause, Endpoint, ORIGINS, Shape, Table, Tally};
 
 use crate::digest::Digest;
 use crate::hdf::{
-    Fault, describe, ensure, read_array, read_attribute, read_list, read_list_attribute,
-    read_text_attribute, read_texts, text, write_array, write_attribute, write_list_attribute,
-    write_text_attribute, write_texts, write_texts_attribute,
+    Fault, checked_text, describe, ensure, read_array, read_attribute, read_list,
+    read_list_attribute, read_text_attribute, read_texts, text, write_array, write_attribute,
+    write_list_attribute, write_text_attribute, write_texts, write_texts_attribute,
 };
 use crate::layout::{AXIS_MAX, HistogramAxis, Layout, RunIdentity};
 use crate::scales::Scales;
@@ -51,7 +51,7 @@ pub(crate) fn read_head(file: &File) -> Result<(RunIdentity, Digest), Fault> {
     crate::hdf::check_type::<hdf5::types::VarLenUnicode>(&trial, "trial")?;
     let trial: hdf5::types::VarLenUnicode = trial.read_scalar()?;
     let identity = RunIdentity {
-        trial_toml: trial.as_str().to_owned(),
+        trial_toml: checked_text(&trial, "trial")?,
         fingerprint: read_digest(file, "trial_fingerprint")?.0,
         seed: read_attribute(file, "seed")?,
         engine_version: read_text_attribute(file, "engine_version")?,

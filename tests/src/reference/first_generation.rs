@@ -89,7 +89,9 @@ impl Maturation {
         };
         let points = (days / Self::GRID_DAYS).ceil() as u32 + 2;
         Self {
-            awake: (0..points).map(|i| by_age(f64::from(i) * Self::GRID_DAYS)).collect(),
+            awake: (0..points)
+                .map(|i| by_age(f64::from(i) * Self::GRID_DAYS))
+                .collect(),
             grid_days: Self::GRID_DAYS,
             dormant: dormancy.probability,
             waking_per_day: dormancy.waking_per_day,
@@ -134,15 +136,18 @@ impl Maturation {
         if self.dormant * self.waking_per_day > 0.0 {
             // Breaks where the hazard jumps keep Simpson's rule accurate.
             let mut breaks = vec![founded, now];
-            breaks.extend([0.0, self.window_days].into_iter().filter(|&b| b > founded && b < now));
+            breaks.extend(
+                [0.0, self.window_days]
+                    .into_iter()
+                    .filter(|&b| b > founded && b < now),
+            );
             breaks.sort_by(f64::total_cmp);
             for pair in breaks.windows(2) {
                 let inside = f64::midpoint(pair[0], pair[1]);
                 let woken = inside > 0.0 && inside < self.window_days;
                 let hazard = self.waking_per_day * if woken { 1.0 + self.excess } else { 1.0 };
-                let wakes = |at: f64| {
-                    hazard * (-self.waking(founded, at)).exp() * self.awake(now - at)
-                };
+                let wakes =
+                    |at: f64| hazard * (-self.waking(founded, at)).exp() * self.awake(now - at);
                 probability += self.dormant * simpson(wakes, (pair[0], pair[1]), 400);
             }
         }
@@ -189,7 +194,9 @@ impl<'a> LonePrimary<'a> {
     /// Size relative to the size at diagnosis, at most 1.
     pub fn capture(&self, day: f64) -> f64 {
         let age = day + self.scenario.local_treatment.delay_days;
-        (self.law.ln_cells(self.ln_size, age) - self.ln_size).exp().min(1.0)
+        (self.law.ln_cells(self.ln_size, age) - self.ln_size)
+            .exp()
+            .min(1.0)
     }
 
     /// ∫ flux·`weight` over the primary's life until `until` (days from resection, not positive),
@@ -197,9 +204,8 @@ impl<'a> LonePrimary<'a> {
     pub fn shed(&self, age: f64, until: f64, weight: impl Fn(f64) -> f64) -> f64 {
         let delay = self.scenario.local_treatment.delay_days;
         let born = -delay - age;
-        let part = |from: f64, to: f64| {
-            simpson(|day| self.flux(day) * weight(day), (from, to), 400)
-        };
+        let part =
+            |from: f64, to: f64| simpson(|day| self.flux(day) * weight(day), (from, to), 400);
         // The capture has a corner at diagnosis.
         if until > -delay {
             part(born, -delay) + part(-delay, until)
@@ -209,11 +215,11 @@ impl<'a> LonePrimary<'a> {
     }
 
     /// ∫ of the perioperative burst·`weight` between two days from resection, between which the
-    /// weight is smooth.
+    /// weight is smooth. Only surgery has one.
     pub fn burst(&self, (from, to): (f64, f64), weight: impl Fn(f64) -> f64) -> f64 {
         let treatment = &self.scenario.local_treatment;
         let end = to.min(40.0 * treatment.burst_days);
-        if end <= from || treatment.burst_fold == 0.0 {
+        if end <= from || treatment.kind == LocalTreatmentKind::Radiotherapy {
             return 0.0;
         }
         let at_once = self.flux(0.0) * treatment.burst_fold;

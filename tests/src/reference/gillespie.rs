@@ -169,7 +169,10 @@ impl<'a, 'r> Run<'a, 'r> {
         self.resect();
         let end = self.resected_at + self.scenario.follow_up.horizon_days;
         while self.time < end && self.distant_at.is_infinite() {
-            let next = self.burst.last().map_or(f64::INFINITY, |release| release.at);
+            let next = self
+                .burst
+                .last()
+                .map_or(f64::INFINITY, |release| release.at);
             self.event(end.min(next));
             if self.time >= next {
                 self.release();
@@ -186,7 +189,11 @@ impl<'a, 'r> Run<'a, 'r> {
     fn resect(&mut self) {
         self.resected_at = self.time;
         let treatment = &self.scenario.local_treatment;
-        for colony in self.colonies.iter().filter(|colony| colony.site == Site::Primary) {
+        for colony in self
+            .colonies
+            .iter()
+            .filter(|colony| colony.site == Site::Primary)
+        {
             let mean = treatment.burst_fold
                 * treatment.burst_days
                 * self.person.shedding_per_day
@@ -199,10 +206,12 @@ impl<'a, 'r> Run<'a, 'r> {
             }
         }
         // The next one to arrive is the last of the list.
-        self.burst.sort_by(|left, right| right.at.total_cmp(&left.at));
+        self.burst
+            .sort_by(|left, right| right.at.total_cmp(&left.at));
         self.colonies.retain(|colony| colony.site != Site::Primary);
         self.refresh_all();
-        let mean = treatment.residual_foci + treatment.residual_foci_per_node * f64::from(self.nodes);
+        let mean =
+            treatment.residual_foci + treatment.residual_foci_per_node * f64::from(self.nodes);
         for _ in 0..poisson(mean / self.scenario.growth.establishment, self.rng) {
             self.found(Site::Scar, false, Origin::Residual);
         }
@@ -215,13 +224,21 @@ impl<'a, 'r> Run<'a, 'r> {
     }
 
     fn primary_cells(&self) -> u64 {
-        let primaries = self.colonies.iter().filter(|colony| colony.site == Site::Primary);
+        let primaries = self
+            .colonies
+            .iter()
+            .filter(|colony| colony.site == Site::Primary);
         primaries.map(|colony| colony.cells).sum()
     }
 
     fn tumour(&mut self) -> Tumour {
         let seeded = |colony: &&Colony| colony.site == Site::Primary && colony.aggressive;
-        let cells: u64 = self.colonies.iter().filter(seeded).map(|colony| colony.cells).sum();
+        let cells: u64 = self
+            .colonies
+            .iter()
+            .filter(seeded)
+            .map(|colony| colony.cells)
+            .sum();
         let shedding: u64 = self
             .colonies
             .iter()
@@ -289,7 +306,12 @@ impl<'a, 'r> Run<'a, 'r> {
     fn waking_hazard(&self) -> f64 {
         let dormancy = &self.scenario.dormancy;
         let woken = self.resected_at.is_finite() && self.time < self.window_end();
-        dormancy.waking_per_day * if woken { 1.0 + dormancy.surgery_excess } else { 1.0 }
+        dormancy.waking_per_day
+            * if woken {
+                1.0 + dormancy.surgery_excess
+            } else {
+                1.0
+            }
     }
 
     /// The next event, or none if it lies beyond `limit`; the clock stops there.
@@ -297,7 +319,11 @@ impl<'a, 'r> Run<'a, 'r> {
         let total: f64 = self.colonies.iter().map(|colony| colony.rate).sum();
         // The waking hazard changes at the window's end; stopping there keeps rates constant.
         let window = self.window_end();
-        let limit = if self.time < window { limit.min(window) } else { limit };
+        let limit = if self.time < window {
+            limit.min(window)
+        } else {
+            limit
+        };
         let at = if total > 0.0 {
             self.time + exponential(self.rng) / total
         } else {
@@ -369,7 +395,11 @@ impl<'a, 'r> Run<'a, 'r> {
         let founder = self.scenario.growth.establishment;
         let before = self.resected_at.is_infinite();
         let mark = self.rng.random::<f64>();
-        let node = if from == Site::Primary && before { shedding.node_probability } else { 0.0 };
+        let node = if from == Site::Primary && before {
+            shedding.node_probability
+        } else {
+            0.0
+        };
         let distant = shedding.distant_probability / founder;
         let home = shedding.home_probability / founder;
         let origin = match from {
@@ -383,9 +413,20 @@ impl<'a, 'r> Run<'a, 'r> {
             let aggressive = aggressive || happens(shedding.aggressive_fraction, self.rng);
             self.found(Site::Distant, aggressive, origin);
         } else if mark < node + distant + home {
-            let class = if aggressive { 1.0 } else { shedding.aggressive_fraction };
-            let filter = if from == Site::Distant { 1.0 } else { shedding.lung_filter };
-            if happens(class * filter * self.capture() * self.attraction(), self.rng) {
+            let class = if aggressive {
+                1.0
+            } else {
+                shedding.aggressive_fraction
+            };
+            let filter = if from == Site::Distant {
+                1.0
+            } else {
+                shedding.lung_filter
+            };
+            if happens(
+                class * filter * self.capture() * self.attraction(),
+                self.rng,
+            ) {
                 let bed = if before { Site::Primary } else { Site::Scar };
                 self.found(bed, true, origin);
             }
@@ -413,17 +454,26 @@ impl<'a, 'r> Run<'a, 'r> {
             };
             ligand.weight * level * expression / (level * expression + ligand.ec50_ng_per_ml)
         };
-        homing.base + response(&homing.il6, self.person.il6) + response(&homing.il8, self.person.il8)
+        homing.base
+            + response(&homing.il6, self.person.il6)
+            + response(&homing.il8, self.person.il8)
     }
 
     fn found(&mut self, site: Site, aggressive: bool, origin: Origin) {
         let growth = &self.scenario.growth;
-        let ratio = if site == Site::Distant { growth.distant_ratio } else { 1.0 };
+        let ratio = if site == Site::Distant {
+            growth.distant_ratio
+        } else {
+            1.0
+        };
         // Colonies founded by homing are the only aggressive ones outside distant sites.
-        let boost = if site != Site::Distant && aggressive { growth.cxcl1_boost } else { 0.0 };
+        let boost = if site != Site::Distant && aggressive {
+            growth.cxcl1_boost
+        } else {
+            0.0
+        };
         let spread = (growth.colony_sigma * normal(self.rng)).exp();
-        let asleep =
-            site != Site::Primary && happens(self.scenario.dormancy.probability, self.rng);
+        let asleep = site != Site::Primary && happens(self.scenario.dormancy.probability, self.rng);
         self.colonies.push(Colony {
             site,
             aggressive,

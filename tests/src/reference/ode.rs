@@ -17,7 +17,10 @@ pub fn integrate<const N: usize>(
     while to - time > 1e-12 * to.abs().max(1.0) {
         step = step.min(to - time);
         let (next, error) = dormand_prince(&slope, time, &state, step);
-        let scale = next.iter().chain(&state).fold(1e-300_f64, |largest, x| largest.max(x.abs()));
+        let scale = next
+            .iter()
+            .chain(&state)
+            .fold(1e-300_f64, |largest, x| largest.max(x.abs()));
         let ratio = error.iter().fold(0.0_f64, |worst, e| worst.max(e.abs())) / (tolerance * scale);
         if ratio <= 1.0 {
             time += step;
@@ -39,9 +42,30 @@ fn dormand_prince<const N: usize>(
         [0.2, 0.0, 0.0, 0.0, 0.0, 0.0],
         [3.0 / 40.0, 9.0 / 40.0, 0.0, 0.0, 0.0, 0.0],
         [44.0 / 45.0, -56.0 / 15.0, 32.0 / 9.0, 0.0, 0.0, 0.0],
-        [19372.0 / 6561.0, -25360.0 / 2187.0, 64448.0 / 6561.0, -212.0 / 729.0, 0.0, 0.0],
-        [9017.0 / 3168.0, -355.0 / 33.0, 46732.0 / 5247.0, 49.0 / 176.0, -5103.0 / 18656.0, 0.0],
-        [35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0],
+        [
+            19372.0 / 6561.0,
+            -25360.0 / 2187.0,
+            64448.0 / 6561.0,
+            -212.0 / 729.0,
+            0.0,
+            0.0,
+        ],
+        [
+            9017.0 / 3168.0,
+            -355.0 / 33.0,
+            46732.0 / 5247.0,
+            49.0 / 176.0,
+            -5103.0 / 18656.0,
+            0.0,
+        ],
+        [
+            35.0 / 384.0,
+            0.0,
+            500.0 / 1113.0,
+            125.0 / 192.0,
+            -2187.0 / 6784.0,
+            11.0 / 84.0,
+        ],
     ];
     const ERROR: [f64; 7] = [
         71.0 / 57600.0,
@@ -57,13 +81,21 @@ fn dormand_prince<const N: usize>(
     let mut next = *state;
     for (stage, weights) in WEIGHTS.iter().enumerate() {
         next = std::array::from_fn(|i| {
-            let moved: f64 = weights.iter().zip(&slopes).map(|(weight, k)| weight * k[i]).sum();
+            let moved: f64 = weights
+                .iter()
+                .zip(&slopes)
+                .map(|(weight, k)| weight * k[i])
+                .sum();
             state[i] + step * moved
         });
         slopes[stage + 1] = slope(time + NODES[stage] * step, &next);
     }
     let error = std::array::from_fn(|i| {
-        step * ERROR.iter().zip(&slopes).map(|(weight, k)| weight * k[i]).sum::<f64>()
+        step * ERROR
+            .iter()
+            .zip(&slopes)
+            .map(|(weight, k)| weight * k[i])
+            .sum::<f64>()
     });
     (next, error)
 }
@@ -141,8 +173,12 @@ impl DrugInPatient<'_> {
                 Amount::Milligrams(amount) => amount,
                 Amount::MilligramsPerKilogram(amount) => amount * self.weight_kg,
             };
-            (0..block.doses)
-                .map(move |dose| (amount, block.first_day + block.interval_days * f64::from(dose)))
+            (0..block.doses).map(move |dose| {
+                (
+                    amount,
+                    block.first_day + block.interval_days * f64::from(dose),
+                )
+            })
         })
     }
 
@@ -179,7 +215,12 @@ mod tests {
     fn solver_follows_decay_and_rotation() {
         let decay = integrate(|_, [x]: &[f64; 1]| [-2.0 * x], (0.0, 5.0), [3.0], 1e-12);
         assert!((decay[0] / (3.0 * (-10.0_f64).exp()) - 1.0).abs() < 1e-6);
-        let turned = integrate(|_, &[x, y]: &[f64; 2]| [-y, x], (0.0, 10.0), [1.0, 0.0], 1e-12);
+        let turned = integrate(
+            |_, &[x, y]: &[f64; 2]| [-y, x],
+            (0.0, 10.0),
+            [1.0, 0.0],
+            1e-12,
+        );
         assert!((turned[0] - 10.0_f64.cos()).abs() < 1e-9);
         assert!((turned[1] - 10.0_f64.sin()).abs() < 1e-9);
     }

@@ -66,7 +66,11 @@ pub struct Person {
 
 impl Person {
     /// Draws a patient. `factor` is the Cholesky factor of the correlation of the traits.
-    pub fn draw(scenario: &Scenario, factor: &[[f64; TRAITS]; TRAITS], rng: &mut Generator) -> Self {
+    pub fn draw(
+        scenario: &Scenario,
+        factor: &[[f64; TRAITS]; TRAITS],
+        rng: &mut Generator,
+    ) -> Self {
         let population = &scenario.population;
         let independent: [f64; TRAITS] = std::array::from_fn(|_| normal(rng));
         let z = |which: Trait| -> f64 {

@@ -13,8 +13,8 @@ use reseed_model::scenario::{
 
 use super::Generator;
 use super::patient::{
-    Course, Outcome, Person, YEAR_DAYS, cholesky, exponential, happens, normal, poisson, sample_mean,
-    varying,
+    Course, Outcome, Person, YEAR_DAYS, cholesky, exponential, happens, normal, poisson,
+    sample_mean, varying,
 };
 use rand::RngExt as _;
 
@@ -121,10 +121,19 @@ impl<'a> TimeStepped<'a> {
         let eligibility = &self.scenario.eligibility;
         let known = &outcome.covariates;
         outcome.exclusion = [
-            (eligibility.age_years.contains(known.age_years), Exclusion::Age),
+            (
+                eligibility.age_years.contains(known.age_years),
+                Exclusion::Age,
+            ),
             (eligibility.size_mm.contains(known.size_mm), Exclusion::Size),
-            (eligibility.il6_ng_per_ml.contains(known.il6_ng_per_ml), Exclusion::Il6),
-            (eligibility.il8_ng_per_ml.contains(known.il8_ng_per_ml), Exclusion::Il8),
+            (
+                eligibility.il6_ng_per_ml.contains(known.il6_ng_per_ml),
+                Exclusion::Il6,
+            ),
+            (
+                eligibility.il8_ng_per_ml.contains(known.il8_ng_per_ml),
+                Exclusion::Il8,
+            ),
         ]
         .into_iter()
         .find_map(|(admitted, reason)| (!admitted).then_some(reason));
@@ -205,7 +214,12 @@ impl<'a, 'r> Run<'a, 'r> {
             outcome.exclusion = Some(Exclusion::Metastatic);
             return outcome;
         }
-        if self.scenario.eligibility.ctc_positive.is_some_and(|wanted| wanted != positive) {
+        if self
+            .scenario
+            .eligibility
+            .ctc_positive
+            .is_some_and(|wanted| wanted != positive)
+        {
             outcome.exclusion = Some(Exclusion::CtcStatus);
             return outcome;
         }
@@ -214,7 +228,12 @@ impl<'a, 'r> Run<'a, 'r> {
             self.advance(step);
         }
         outcome.covariates.nodes = self.nodes;
-        if !self.scenario.eligibility.nodes.contains(f64::from(self.nodes)) {
+        if !self
+            .scenario
+            .eligibility
+            .nodes
+            .contains(f64::from(self.nodes))
+        {
             outcome.exclusion = Some(Exclusion::Nodes);
             return outcome;
         }
@@ -264,7 +283,11 @@ impl<'a, 'r> Run<'a, 'r> {
         self.resected_at = self.time;
         let treatment = &self.scenario.local_treatment;
         let surgery = treatment.kind == LocalTreatmentKind::Surgery;
-        for colony in self.colonies.iter().filter(|colony| colony.site == Site::Primary) {
+        for colony in self
+            .colonies
+            .iter()
+            .filter(|colony| colony.site == Site::Primary)
+        {
             if surgery {
                 self.burst[usize::from(colony.aggressive)] +=
                     treatment.burst_fold * self.flux(self.log_cells(colony, 0.0, 0.0));
@@ -276,7 +299,11 @@ impl<'a, 'r> Run<'a, 'r> {
                 + (1.0 - treatment.out_of_field) * treatment.in_field_survival;
             (
                 treatment.residual_foci_per_node,
-                if self.model.arm.radiotherapy { irradiated } else { 1.0 },
+                if self.model.arm.radiotherapy {
+                    irradiated
+                } else {
+                    1.0
+                },
             )
         } else {
             (0.0, 1.0)
@@ -294,10 +321,13 @@ impl<'a, 'r> Run<'a, 'r> {
     fn colony(&mut self, site: Site, aggressive: bool, origin: Origin, boost: f64) -> Colony {
         let growth = &self.scenario.growth;
         let weight = exponential(self.rng) / growth.establishment;
-        let ratio = if site == Site::Distant { growth.distant_ratio } else { 1.0 };
+        let ratio = if site == Site::Distant {
+            growth.distant_ratio
+        } else {
+            1.0
+        };
         let spread = (growth.colony_sigma * normal(self.rng)).exp();
-        let sleeps =
-            site != Site::Primary && happens(self.scenario.dormancy.probability, self.rng);
+        let sleeps = site != Site::Primary && happens(self.scenario.dormancy.probability, self.rng);
         Colony {
             site,
             aggressive,
@@ -345,7 +375,11 @@ impl<'a, 'r> Run<'a, 'r> {
     }
 
     fn tumour(&self) -> Tumour {
-        let primaries = || self.colonies.iter().filter(|colony| colony.site == Site::Primary);
+        let primaries = || {
+            self.colonies
+                .iter()
+                .filter(|colony| colony.site == Site::Primary)
+        };
         let seeded = || primaries().filter(|colony| colony.aggressive);
         let cells = |colony: &Colony| self.log_cells(colony, 0.0, 0.0).exp();
         let shedding = |colony: &&Colony| colony.awake && !colony.detected;
@@ -448,10 +482,18 @@ impl<'a, 'r> Run<'a, 'r> {
         let mut sources = std::mem::take(&mut self.sources);
         sources.clear();
         let class = |aggressive: bool| {
-            if aggressive { 1.0 } else { shedding.aggressive_fraction }
+            if aggressive {
+                1.0
+            } else {
+                shedding.aggressive_fraction
+            }
         };
         let source = |flux: f64, origin: Origin, aggressive: bool, node: f64, until: f64| {
-            let filter = if origin == Origin::Distant { 1.0 } else { shedding.lung_filter };
+            let filter = if origin == Origin::Distant {
+                1.0
+            } else {
+                shedding.lung_filter
+            };
             Source {
                 origin,
                 aggressive,
@@ -479,7 +521,13 @@ impl<'a, 'r> Run<'a, 'r> {
             let left = (-passed / self.scenario.local_treatment.burst_days).exp();
             for aggressive in [false, true] {
                 let flux = self.burst[usize::from(aggressive)] * left;
-                sources.push(source(flux, Origin::Primary, aggressive, 0.0, f64::INFINITY));
+                sources.push(source(
+                    flux,
+                    Origin::Primary,
+                    aggressive,
+                    0.0,
+                    f64::INFINITY,
+                ));
             }
         }
         self.sources = sources;
@@ -534,7 +582,12 @@ impl<'a, 'r> Run<'a, 'r> {
         let woken = self.resected_at.is_finite()
             && self.scenario.local_treatment.kind == LocalTreatmentKind::Surgery
             && day < dormancy.surgery_window_days;
-        dormancy.waking_per_day * if woken { 1.0 + dormancy.surgery_excess } else { 1.0 }
+        dormancy.waking_per_day
+            * if woken {
+                1.0 + dormancy.surgery_excess
+            } else {
+                1.0
+            }
     }
 
     /// Lets the sources of the step shed, and founds what they found.
@@ -567,7 +620,13 @@ impl<'a, 'r> Run<'a, 'r> {
             // Rounding left the mark at the very end of the last source.
             return;
         };
-        if self.time + passed > source.until.min(self.distant_at) {
+        // A metastasis found while the patient waits does not stop the primary from filling nodes.
+        let followed_until = if self.resected_at.is_finite() {
+            self.distant_at
+        } else {
+            f64::INFINITY
+        };
+        if self.time + passed > source.until.min(followed_until) {
             return;
         }
         let mark = mark + source.rate();
@@ -575,12 +634,16 @@ impl<'a, 'r> Run<'a, 'r> {
             self.nodes += 1;
             return;
         } else if mark < source.node_rate + source.distant_rate {
-            let aggressive = source.aggressive
-                || happens(self.scenario.shedding.aggressive_fraction, self.rng);
+            let aggressive =
+                source.aggressive || happens(self.scenario.shedding.aggressive_fraction, self.rng);
             self.colony(Site::Distant, aggressive, source.origin, 0.0)
         } else {
             let boost = self.scenario.growth.cxcl1_boost;
-            let bed = if self.resected_at.is_infinite() { Site::Primary } else { Site::Scar };
+            let bed = if self.resected_at.is_infinite() {
+                Site::Primary
+            } else {
+                Site::Scar
+            };
             self.colony(bed, true, source.origin, boost)
         };
         if colony.awake {
@@ -647,7 +710,10 @@ impl<'a> Kinetics<'a> {
         let central_l = varying(dosed.central_l, rng);
         let (outward, inward) = dosed.peripheral.map_or((0.0, 0.0), |peripheral| {
             let exchange = varying(peripheral.exchange_l_per_day, rng);
-            (exchange / central_l, exchange / varying(peripheral.volume_l, rng))
+            (
+                exchange / central_l,
+                exchange / varying(peripheral.volume_l, rng),
+            )
         });
         let absorption = match dosed.route {
             Route::Absorption { rate_per_day, .. } => varying(rate_per_day, rng),

@@ -204,8 +204,9 @@ pub(crate) struct Forest<'a> {
     followed_beyond: u64,
     looked_at: u64,
     looks_max: u64,
-    /// Where to freeze a lone arm that outgrows the limit after the dominating course.
-    freeze: bool,
+    /// Whether the pass has a single arm, which is frozen where it outgrows the limit.
+    alone: bool,
+    /// When it was, days from resection.
     pub(crate) frozen: f64,
 }
 
@@ -259,7 +260,7 @@ impl<'a> Forest<'a> {
             followed_beyond: 0,
             looked_at: 0,
             looks_max,
-            freeze: therapies.len() == 1,
+            alone: therapies.len() == 1,
             frozen: f64::INFINITY,
         }
     }
@@ -280,7 +281,7 @@ impl<'a> Forest<'a> {
     /// Distant recurrence in an arm, days from resection; zero if before.
     pub(crate) fn distant_recurrence(&self, arm: usize) -> Option<f64> {
         let time = self.distant[arm];
-        (time < self.end).then(|| (time - self.resection).max(0.0))
+        (time < self.end && self.frozen.is_infinite()).then(|| (time - self.resection).max(0.0))
     }
 
     /// Lives the patient's life.
@@ -291,11 +292,13 @@ impl<'a> Forest<'a> {
                 return Ending::Excluded(Exclusion::Saturated);
             }
             if self.overgrown() {
-                if !self.freeze {
+                if !self.alone {
                     return Ending::Overgrown;
                 }
-                self.frozen = self.now - self.resection;
-                return Ending::Followed;
+                if self.frozen.is_finite() {
+                    return Ending::Followed;
+                }
+                self.freeze();
             }
             let next = self.next_time();
             match self.stage {
@@ -330,6 +333,16 @@ impl<'a> Forest<'a> {
             }
             self.take_next();
         }
+    }
+
+    /// Ends the observation of a lone arm. The dominating course goes on, since it decides
+    /// whether the patient is saturated, in this arm as in every other.
+    fn freeze(&mut self) {
+        self.frozen = self.now - self.resection;
+        self.distant[0] = self.now;
+        self.followed_beyond = 0;
+        self.looked_at = 0;
+        self.update_stop();
     }
 
     fn limit(&self) -> u64 {

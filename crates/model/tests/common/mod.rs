@@ -1,6 +1,11 @@
 //! A breast-like scenario with every kind of arm, for the model's own tests.
 
-use reseed_model::scenario::*;
+use reseed_model::scenario::{
+    Action, Amount, Arm, Death, Detection, Direct, Dormancy, DoseBlock, Dosed, Drug, Effect,
+    Eligibility, FollowUp, GENES, Gene, Growth, Homing, Interaction, Ligand, LocalTreatment,
+    LocalTreatmentKind, Peripheral, Population, Range, Route, Scenario, Shedding, SizeMeasure,
+    TRAITS, Trait, Varying,
+};
 
 const fn varying(median: f64, cv: f64) -> Varying {
     Varying { median, cv }
@@ -36,8 +41,20 @@ fn dosed(name: &str, genes: &[Gene], ic50: f64, dosed: Dosed) -> Drug {
     }
 }
 
+/// Whether an arm has a drug that inhibits CXCL1.
+pub(crate) fn inhibits_cxcl1(scenario: &Scenario, arm: usize) -> bool {
+    scenario.arms[arm].drugs.iter().any(|&drug| {
+        let gene = Gene::Cxcl1.index();
+        match &scenario.drugs[drug].action {
+            Action::Direct(direct) => direct.inhibition[gene] > 0.0,
+            Action::Dosed(dosed) => dosed.effects[gene].is_some(),
+        }
+    })
+}
+
 /// Twelve arms: control, drugs of both kinds, before and after surgery, and radiotherapy.
-pub fn breast() -> Scenario {
+#[expect(clippy::too_many_lines, reason = "a list of values")]
+pub(crate) fn breast() -> Scenario {
     let mut correlation = [[0.0; TRAITS]; TRAITS];
     for (at, row) in correlation.iter_mut().enumerate() {
         row[at] = 1.0;

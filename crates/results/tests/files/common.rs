@@ -181,13 +181,13 @@ pub(crate) fn sum(layout: &Layout, parts: &[Part]) -> Tally {
 pub(crate) fn commit(
     dir: &Path,
     layout: &Layout,
-    ranges: &[Range<u64>],
+    ranges: &[(u64, u64)],
     records: bool,
 ) -> Vec<PathBuf> {
     let mut store = Store::open(dir, &identity(), layout).unwrap();
-    for range in ranges {
+    for (start, end) in ranges {
         store
-            .write_part(&part(layout, range.clone(), records))
+            .write_part(&part(layout, *start..*end, records))
             .unwrap();
     }
     let committed = store.committed().iter();

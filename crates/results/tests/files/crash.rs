@@ -38,11 +38,11 @@ fn killed_after(mut child: Child, milliseconds: u64) {
 fn a_killed_writer_leaves_the_old_or_the_new_file() {
     let dir = tempfile::tempdir().unwrap();
     let layout = layout(2, 3, 24);
-    let small = commit(&dir.path().join("small"), &layout, &[0..100], true);
+    let small = commit(&dir.path().join("small"), &layout, &[(0, 100)], true);
     commit(
         &dir.path().join("large"),
         &layout,
-        &[0..100, 100..20_000],
+        &[(0, 100), (100, 20_000)],
         true,
     );
     let result = dir.path().join("out/result.h5");
@@ -129,10 +129,12 @@ fn fill_the_disk() {
     let dir = helper_dir();
     let layout = layout(2, 3, 24);
     let sources = tempfile::tempdir().unwrap();
-    let small = commit(sources.path(), &layout, &[0..100], true);
+    let small = commit(sources.path(), &layout, &[(0, 100)], true);
     let result = dir.join("result.h5");
     let old = write_result(&result, &small, "1", &[]).unwrap();
     // Again and again: a failed write must not keep anything open that fills the disk.
+    let open_files = || names(Path::new("/proc/self/fd")).len();
+    let open_before = open_files();
     for size in [100_000, 90_000, 200_000, 80_000, 100_000] {
         let part = part(&layout, 0..size, true);
         let error = write_part(&dir.join("part.h5"), &identity(), &layout, &part).unwrap_err();
@@ -141,15 +143,16 @@ fn fill_the_disk() {
         assert_eq!(read_result(&result).unwrap(), old);
     }
     let others = sources.path().join("others");
-    let large = commit(&others, &layout, &[0..100_000], true);
+    let large = commit(&others, &layout, &[(0, 100_000)], true);
     check_full(&write_result(&result, &large, "1", &[]).unwrap_err());
     assert_eq!(read_result(&result).unwrap(), old);
+    assert_eq!(open_files(), open_before);
     // Just too little room, so that the failure comes as late as it can.
     let mut failures = 0;
     for spare in (0..400).step_by(8) {
         let filler = dir.join("filler");
-        let used: u64 = fs::metadata(&result).unwrap().len().div_ceil(4096) * 4096;
-        fs::write(&filler, vec![1; (1 << 20) - used as usize - spare * 1024]).unwrap();
+        let used = fs::read(&result).unwrap().len().next_multiple_of(4096);
+        fs::write(&filler, vec![1; (1 << 20) - used - spare * 1024]).unwrap();
         match write_part(
             &dir.join("part.h5"),
             &identity(),
@@ -166,6 +169,7 @@ fn fill_the_disk() {
         assert_eq!(names(&dir), ["result.h5"]);
     }
     assert!((5..45).contains(&failures), "{failures} failures");
+    assert_eq!(open_files(), open_before);
     // With room again, everything works again.
     write_part(
         &dir.join("part.h5"),

@@ -81,7 +81,9 @@ fn a_part_digest_is_as_described() {
         match &column.values {
             RecordValues::U64(values) => values.iter().for_each(|v| bytes.number(*v)),
             RecordValues::U32(values) => {
-                bytes.0.extend(values.iter().flat_map(|v| v.to_le_bytes()))
+                for value in values {
+                    bytes.0.extend(value.to_le_bytes());
+                }
             }
             RecordValues::U8(values) => bytes.0.extend(values),
             RecordValues::F64(values) => values.iter().for_each(|v| bytes.number(v.to_bits())),

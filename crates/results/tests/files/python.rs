@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use reseed_results::{Layout, ResultFile, write_result};
+use reseed_results::{Digest, Layout, ResultFile, write_result};
 use reseed_stats::estimate::{cause_incidence, contrast, reseeded_share, survival};
 use reseed_stats::{Cause, Contrast, Endpoint, Estimate, RecordValues, Tally};
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ fn python_reads_what_was_written() {
     let parts = commit(
         &dir.path().join("store"),
         &layout,
-        &[0..700, 900..2000],
+        &[(0, 700), (900, 2000)],
         true,
     );
     let path = dir.path().join("result.h5");
@@ -79,8 +79,7 @@ fn expectation(file: &ResultFile) -> Value {
 }
 
 fn fingerprint() -> String {
-    let bytes = identity().fingerprint;
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Digest(identity().fingerprint).to_string()
 }
 
 fn tallies(tally: &Tally) -> Map<String, Value> {
@@ -109,12 +108,17 @@ const EVENTS: [Cause; 4] = [
     Cause::OtherDeath,
 ];
 
+/// A name and how to get its value.
+type Of<T> = (&'static str, fn(&T) -> f64);
+/// Value of strata, arm, endpoint or cause, and bin.
+type Cell<'a> = dyn Fn(&[usize], usize, usize, usize) -> f64 + 'a;
+
 /// All estimates, one number after the other.
 fn estimates(tally: &Tally, layout: &Layout) -> Map<String, Value> {
     let shape = &layout.shape;
     let mut strata: Vec<Vec<usize>> = vec![(0..shape.strata).collect()];
     strata.extend((0..shape.strata).map(|stratum| vec![stratum]));
-    let each = |middle: usize, value: &dyn Fn(&[usize], usize, usize, usize) -> f64| {
+    let each = |middle: usize, value: &Cell| {
         let mut values = Vec::new();
         for group in &strata {
             for arm in 0..shape.arms {
@@ -149,7 +153,7 @@ fn estimates(tally: &Tally, layout: &Layout) -> Map<String, Value> {
             field(&contrast(tally, group, arm, Endpoint::ALL[at], bin))
         })
     };
-    let both: [(&str, fn(&Estimate) -> f64); 2] = [
+    let both: [Of<Estimate>; 2] = [
         ("", |estimate| estimate.value),
         ("_standard_error", |estimate| estimate.standard_error),
     ];
@@ -179,7 +183,7 @@ fn estimates(tally: &Tally, layout: &Layout) -> Map<String, Value> {
         });
         add(&name("reseeded_share"), None, values);
     }
-    let limits: [(&str, fn(&Contrast) -> f64); 5] = [
+    let limits: [Of<Contrast>; 5] = [
         ("difference_lower", |c| c.difference_interval.0),
         ("difference_upper", |c| c.difference_interval.1),
         ("ratio", |c| c.ratio),

@@ -19,7 +19,7 @@ fn write(path: PathBuf, identity: &RunIdentity, arms: usize) -> PathBuf {
 }
 
 fn problem_of_merging(dir: &Path, other: &RunIdentity, arms: usize) -> String {
-    let own = commit(&dir.join("store"), &layout(2, 3, 6), &[0..100], false);
+    let own = commit(&dir.join("store"), &layout(2, 3, 6), &[(0, 100)], false);
     let sources = [own[0].clone(), write(dir.join("other.h5"), other, arms)];
     let out = dir.join("out.h5");
     let error = write_result(&out, &sources, "1", &[]).unwrap_err();
@@ -50,7 +50,7 @@ fn other_runs_do_not_merge() {
     let sources = commit(
         &dir.path().join("store"),
         &layout(2, 3, 6),
-        &[0..100],
+        &[(0, 100)],
         false,
     );
     let other = write(dir.path().join("other.h5"), &newer, 3);
@@ -67,8 +67,8 @@ fn other_runs_do_not_merge() {
 fn records_and_none_do_not_merge() {
     let dir = tempfile::tempdir().unwrap();
     let layout = layout(2, 3, 6);
-    let with = commit(&dir.path().join("with"), &layout, &[0..100], true);
-    let without = commit(&dir.path().join("without"), &layout, &[100..200], false);
+    let with = commit(&dir.path().join("with"), &layout, &[(0, 100)], true);
+    let without = commit(&dir.path().join("without"), &layout, &[(100, 200)], false);
     let sources = [with[0].clone(), without[0].clone()];
     let error = write_result(&dir.path().join("out.h5"), &sources, "1", &[]).unwrap_err();
     assert!(error.to_string().contains("other columns"), "{error}");
@@ -78,8 +78,13 @@ fn records_and_none_do_not_merge() {
 fn a_patient_counts_once() {
     let dir = tempfile::tempdir().unwrap();
     let layout = layout(2, 3, 6);
-    let one = commit(&dir.path().join("one"), &layout, &[0..100, 200..300], false);
-    let two = commit(&dir.path().join("two"), &layout, &[290..310], false);
+    let one = commit(
+        &dir.path().join("one"),
+        &layout,
+        &[(0, 100), (200, 300)],
+        false,
+    );
+    let two = commit(&dir.path().join("two"), &layout, &[(290, 310)], false);
     let out = dir.path().join("out.h5");
     let sources = [two[0].clone(), one[1].clone(), one[0].clone()];
     let error = write_result(&out, &sources, "1", &[]).unwrap_err();
@@ -112,7 +117,7 @@ fn nothing_makes_no_result() {
 fn newer_formats_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let layout = layout(2, 3, 6);
-    let parts = commit(dir.path(), &layout, &[0..100], true);
+    let parts = commit(dir.path(), &layout, &[(0, 100)], true);
     let result = dir.path().join("result.h5");
     write_result(&result, &parts, "1", &[]).unwrap();
     for path in [&parts[0], &result] {
@@ -140,7 +145,7 @@ fn newer_formats_are_refused() {
 fn other_kinds_of_file_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let layout = layout(2, 3, 6);
-    let parts = commit(dir.path(), &layout, &[0..100], false);
+    let parts = commit(dir.path(), &layout, &[(0, 100)], false);
     let result = dir.path().join("result.h5");
     write_result(&result, &parts, "1", &[]).unwrap();
     let said = |path: &Path| read_result(path).unwrap_err().to_string();

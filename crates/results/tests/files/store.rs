@@ -11,7 +11,7 @@ fn a_store_goes_on_where_it_was_left() {
     let dir = tempfile::tempdir().unwrap();
     let layout = layout(2, 3, 6);
     let store_dir = dir.path().join("deep/store");
-    commit(&store_dir, &layout, &[50..100, 0..50], true);
+    commit(&store_dir, &layout, &[(50, 100), (0, 50)], true);
     let mut store = Store::open(&store_dir, &identity(), &layout).unwrap();
     let ranges: Vec<_> = store
         .committed()
@@ -80,7 +80,7 @@ fn the_same_part_is_committed_once_and_another_is_a_conflict() {
 fn damaged_parts_are_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     let layout = layout(2, 3, 6);
-    let paths = commit(dir.path(), &layout, &[0..50, 50..100, 100..150], true);
+    let paths = commit(dir.path(), &layout, &[(0, 50), (50, 100), (100, 150)], true);
     let bytes = fs::read(&paths[1]).unwrap();
     fs::write(&paths[1], &bytes[..bytes.len() / 2]).unwrap();
     let leftover = dir.path().join("parts/.killed.h5.12345.partial");
@@ -116,7 +116,7 @@ fn damaged_parts_are_set_aside() {
 fn a_store_of_another_run_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let layout = layout(2, 3, 6);
-    let paths = commit(dir.path(), &layout, &[0..50], true);
+    let paths = commit(dir.path(), &layout, &[(0, 50)], true);
     let other = RunIdentity {
         seed: 43,
         ..identity()
