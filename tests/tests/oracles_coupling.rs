@@ -2,7 +2,7 @@
 //! checked patient by patient on an eventful scenario.
 
 use reseed_model::patient::{Course, Patient};
-use reseed_model::scenario::Scenario;
+use reseed_model::scenario::{Action, Gene, Scenario};
 use reseed_model::{PatientIndex, Simulator};
 use reseed_tests::engine;
 use reseed_tests::scenarios::{arm, eventful};
@@ -109,6 +109,14 @@ fn more_arms_than_a_word_has_bits_are_still_the_same() {
     }
 }
 
+fn slows_growth(scenario: &Scenario, arm: usize) -> bool {
+    let cxcl1 = Gene::Cxcl1.index();
+    scenario.arms[arm].drugs.iter().any(|&drug| match &scenario.drugs[drug].action {
+        Action::Direct(direct) => direct.inhibition[cxcl1] > 0.0,
+        Action::Dosed(dosed) => dosed.effects[cxcl1].is_some(),
+    })
+}
+
 #[test]
 fn no_arm_is_worse_than_the_control_unless_radiation_attracts() {
     let mut scenario = eventful();
@@ -119,7 +127,11 @@ fn no_arm_is_worse_than_the_control_unless_radiation_attracts() {
         for (arm, course) in patient.courses.iter().enumerate() {
             let control = &patient.courses[0];
             let who = format!("patient {:?}, arm {arm}", patient.index);
-            assert!(course.distant_days >= control.distant_days, "{who}");
+            // Where growth is slowed, the control detects and treats a scar colony first, and in
+            // the arm it sheds on; so only the first recurrence is ordered there.
+            if !slows_growth(&scenario, arm) {
+                assert!(course.distant_days >= control.distant_days, "{who}");
+            }
             assert!(first(course) >= first(control), "{who}");
             better += u64::from(first(course) > first(control));
             compared += 1;

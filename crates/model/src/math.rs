@@ -55,51 +55,113 @@ pub mod count {
     }
 }
 
-/// ln 2 in two parts; the first has enough trailing zeros that its product with an exponent is
-/// exact.
+/// Steps per power of two in the tables.
+const STEPS: usize = 128;
+
+/// ln 2 / 128 in two parts; the first has enough trailing zeros that its product with any
+/// exponent is exact.
 const LN_2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fee0_0000);
 const LN_2_LOW: f64 = f64::from_bits(0x3dea_39ef_3579_3c76);
+const STEP_HIGH: f64 = LN_2_HIGH / STEPS as f64;
+const STEP_LOW: f64 = LN_2_LOW / STEPS as f64;
 
-/// Adding and subtracting this rounds a number far below 2⁵¹ to an integer.
+/// Adding this rounds a number far below 2⁵¹ to an integer, left in the low bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 
-/// e^x, within one unit in the last place where the result is a normal number.
+/// 2^(i/128), as bits from which i/128 of the exponent field is taken, so that adding a whole
+/// number of steps to them, shifted into place, gives the power for any i.
+static POWERS: [u64; STEPS] = powers();
+
+const fn powers() -> [u64; STEPS] {
+    let mut table = [0; STEPS];
+    let mut i = 0;
+    while i < STEPS {
+        let x = i as f64 / STEPS as f64 * std::f64::consts::LN_2;
+        table[i] = series_exp(x).to_bits() - ((i as u64) << 45);
+        i += 1;
+    }
+    table
+}
+
+/// e^x for 0 ≤ x < 1 by Taylor's series, from the smallest term up.
+const fn series_exp(x: f64) -> f64 {
+    let mut sum = 1.0;
+    let mut n = 24;
+    while n > 0 {
+        sum = 1.0 + sum * x / n as f64;
+        n -= 1;
+    }
+    sum
+}
+
+/// e^x, within one and a half units in the last place; results below the normal range are zero.
 #[inline]
 pub fn exp(x: f64) -> f64 {
     #[cfg(feature = "count")]
     count::exp();
-    // Beyond these the result overflows, or vanishes even as a subnormal number.
-    let x = x.clamp(-746.0, 710.0);
-    let exponent = (x * std::f64::consts::LOG2_E + ROUND) - ROUND;
-    let r = (x - exponent * LN_2_HIGH) - exponent * LN_2_LOW;
-    // Taylor's series; the first term left out is below 2^-57 for |r| up to ln(2)/2. Pairs are
-    // summed apart so that the processor can work on several at once.
+    if !(-708.0..709.0).contains(&x) {
+        return exp_rare(x);
+    }
+    let shifted = x * (STEPS as f64 * std::f64::consts::LOG2_E) + ROUND;
+    let steps = shifted - ROUND;
+    let r = (x - steps * STEP_HIGH) - steps * STEP_LOW;
+    // 2^(steps/128) from the table; |r| is at most ln(2)/256, so that the first term left out
+    // of the series is below 2^-63.
+    let bits = shifted.to_bits();
+    let power = POWERS[(bits as usize) & (STEPS - 1)].wrapping_add(bits << 45);
     let r2 = r * r;
-    let r4 = r2 * r2;
-    let low = (1.0 / 2.0 + r * (1.0 / 6.0)) + r2 * (1.0 / 24.0 + r * (1.0 / 120.0));
-    let middle =
-        (1.0 / 720.0 + r * (1.0 / 5_040.0)) + r2 * (1.0 / 40_320.0 + r * (1.0 / 362_880.0));
-    let high = (1.0 / 3_628_800.0 + r * (1.0 / 39_916_800.0))
-        + r2 * (1.0 / 479_001_600.0 + r * (1.0 / 6_227_020_800.0));
-    let series = 1.0 + (r + r2 * (low + r4 * (middle + r4 * high)));
-    // In two steps, for the ends of the range.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "an integer between -1077 and 1025"
-    )]
-    let exponent = exponent as i64;
-    let half = exponent >> 1;
-    series * power_of_two(half) * power_of_two(exponent - half)
+    let series = r + r2 * ((0.5 + r * (1.0 / 6.0)) + r2 * (1.0 / 24.0 + r * (1.0 / 120.0)));
+    let power = f64::from_bits(power);
+    power + power * series
 }
 
-/// The upper half of √½.
-const SQRT_HALF_BITS: u64 = 0x3fe6_a09e_0000_0000;
+#[cold]
+fn exp_rare(x: f64) -> f64 {
+    if x.is_nan() {
+        x
+    } else if x > 0.0 {
+        core_math::exp(x)
+    } else {
+        0.0
+    }
+}
 
-/// 2 to an integer between -1022 and 1023.
-#[inline]
-#[expect(clippy::cast_sign_loss, reason = "the biased exponent is positive")]
-fn power_of_two(exponent: i64) -> f64 {
-    f64::from_bits(((exponent + 1023) as u64) << 52)
+/// Centres c of 128 stretches of the numbers between √½ and √2, with 1/c and ln c.
+static LOGARITHMS: [(f64, f64, f64); STEPS] = logarithms();
+
+/// The upper half of √½, rounded to a stretch.
+const SQRT_HALF_BITS: u64 = 0x3fe6_a000_0000_0000;
+
+const fn logarithms() -> [(f64, f64, f64); STEPS] {
+    let mut table = [(0.0, 0.0, 0.0); STEPS];
+    let mut i = 0;
+    while i < STEPS {
+        let bits = SQRT_HALF_BITS + ((i as u64) << 45);
+        let low = f64::from_bits(bits);
+        let high = f64::from_bits(bits + (1 << 45));
+        // One itself is a centre on both sides, so that logarithms near it keep their
+        // relative accuracy.
+        let centre = if low <= 1.0 && 1.0 <= high {
+            1.0
+        } else {
+            0.5 * (low + high)
+        };
+        table[i] = (centre, 1.0 / centre, series_ln(centre));
+        i += 1;
+    }
+    table
+}
+
+/// ln x near one: 2·artanh((x - 1)/(x + 1)), from the smallest term up.
+const fn series_ln(x: f64) -> f64 {
+    let s = (x - 1.0) / (x + 1.0);
+    let mut sum = 0.0;
+    let mut n: i32 = 41;
+    while n > 0 {
+        sum = 1.0 / n as f64 + s * s * sum;
+        n -= 2;
+    }
+    2.0 * s * sum
 }
 
 /// Natural logarithm, within two units in the last place; not a number below zero, and minus
@@ -111,26 +173,25 @@ pub fn ln(x: f64) -> f64 {
     if !(f64::MIN_POSITIVE..=f64::MAX).contains(&x) {
         return ln_rare(x);
     }
-    // x = 2^exponent · m with m between √½ and √2.
-    let bits = x.to_bits();
-    let shifted = bits.wrapping_sub(SQRT_HALF_BITS);
+    // x = 2^exponent · m with m between √½ and √2; ln m = ln c + ln(1 + r).
+    let shifted = x.to_bits().wrapping_sub(SQRT_HALF_BITS);
+    let mantissa = shifted & 0x000f_ffff_ffff_ffff;
     #[expect(
         clippy::cast_possible_wrap,
         reason = "the shift keeps the sign on purpose"
     )]
-    let exponent = (shifted as i64) >> 52;
-    let m = f64::from_bits((shifted & 0x000f_ffff_ffff_ffff) + SQRT_HALF_BITS);
-    // ln m = 2·artanh s with s = (m - 1)/(m + 1), |s| < 0.1716.
-    let s = (m - 1.0) / (m + 1.0);
-    let t = s * s;
-    let t2 = t * t;
-    let t4 = t2 * t2;
-    let low = (2.0 / 3.0 + t * (2.0 / 5.0)) + t2 * (2.0 / 7.0 + t * (2.0 / 9.0));
-    let middle = (2.0 / 11.0 + t * (2.0 / 13.0)) + t2 * (2.0 / 15.0 + t * (2.0 / 17.0));
-    let high = (2.0 / 19.0 + t * (2.0 / 21.0)) + t2 * (2.0 / 23.0);
-    let series = s * (t * (low + t4 * (middle + t4 * high)));
-    let exponent = exponent as f64;
-    exponent * LN_2_HIGH + (2.0 * s + (series + exponent * LN_2_LOW))
+    let exponent = ((shifted as i64) >> 52) as f64;
+    let m = f64::from_bits(mantissa + SQRT_HALF_BITS);
+    let (centre, inverse, ln_centre) = LOGARITHMS[(mantissa >> 45) as usize];
+    let r = (m - centre) * inverse;
+    let r2 = r * r;
+    let r4 = r2 * r2;
+    let series = r2
+        * ((-1.0 / 2.0 + r * (1.0 / 3.0))
+            + r2 * (-1.0 / 4.0 + r * (1.0 / 5.0))
+            + r4 * ((-1.0 / 6.0 + r * (1.0 / 7.0)) - r2 * (1.0 / 8.0)));
+    let high = exponent * LN_2_HIGH + ln_centre;
+    high + (r + (series + exponent * LN_2_LOW))
 }
 
 #[cold]
@@ -279,7 +340,8 @@ mod tests {
         assert_eq!(exp(-800.0), 0.0);
         assert_eq!(exp(f64::INFINITY), f64::INFINITY);
         assert!(exp(f64::NAN).is_nan());
-        assert!((exp(-740.0) / core_math::exp(-740.0) - 1.0).abs() < 0.1);
+        assert_eq!(exp(-740.0), 0.0);
+        assert_eq!(exp(709.5), core_math::exp(709.5));
         assert_eq!(ln(1.0), 0.0);
         assert_eq!(ln(0.0), f64::NEG_INFINITY);
         assert_eq!(ln(f64::INFINITY), f64::INFINITY);
