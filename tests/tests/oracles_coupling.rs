@@ -11,7 +11,9 @@ const PATIENTS: u64 = 400;
 
 fn patients(scenario: &Scenario, seed: u64) -> Vec<Patient> {
     let mut all = Vec::new();
-    engine::for_each(scenario, seed, 0..PATIENTS, |patient| all.push(patient.clone()));
+    engine::for_each(scenario, seed, 0..PATIENTS, |patient| {
+        all.push(patient.clone())
+    });
     all
 }
 
@@ -52,7 +54,10 @@ fn baseline(patient: &Patient) -> Vec<u64> {
 /// The scenario with some of its arms, in the order given.
 fn with_arms(scenario: &Scenario, chosen: &[usize]) -> Scenario {
     let mut other = scenario.clone();
-    other.arms = chosen.iter().map(|&index| scenario.arms[index].clone()).collect();
+    other.arms = chosen
+        .iter()
+        .map(|&index| scenario.arms[index].clone())
+        .collect();
     other.control = 0;
     other
 }
@@ -62,11 +67,21 @@ fn assert_same_arms(scenario: &Scenario, all: &[Patient], chosen: &[usize], seed
     for patient in all {
         let other = simulator.simulate(patient.index);
         assert_eq!(other.exclusion, patient.exclusion);
-        assert_eq!(baseline(other), baseline(patient), "patient {:?}", patient.index);
+        assert_eq!(
+            baseline(other),
+            baseline(patient),
+            "patient {:?}",
+            patient.index
+        );
         assert_eq!(other.courses.is_empty(), patient.courses.is_empty());
         for (course, &arm) in other.courses.iter().zip(chosen) {
             let among = &patient.courses[arm];
-            assert_eq!(bits(course), bits(among), "patient {:?}, arm {arm}", patient.index);
+            assert_eq!(
+                bits(course),
+                bits(among),
+                "patient {:?}, arm {arm}",
+                patient.index
+            );
         }
     }
 }
@@ -79,10 +94,16 @@ fn an_arm_alone_is_the_arm_among_others() {
         assert_same_arms(&scenario, &all, &[arm], 71);
     }
     let differing = |patient: &&Patient| {
-        patient.courses.iter().any(|course| bits(course) != bits(&patient.courses[0]))
+        patient
+            .courses
+            .iter()
+            .any(|course| bits(course) != bits(&patient.courses[0]))
     };
     let differing = all.iter().filter(differing).count();
-    assert!(differing > 200, "only {differing} patients differ between arms");
+    assert!(
+        differing > 200,
+        "only {differing} patients differ between arms"
+    );
 }
 
 #[test]
@@ -99,22 +120,31 @@ fn more_arms_than_a_word_has_bits_are_still_the_same() {
     // Dosed drugs make a pass slow and add nothing here.
     let kinds = [0, 1, 2, 3, 4, 5];
     let all = patients(&with_arms(&scenario, &kinds), 73);
-    scenario.arms = (0..130).map(|i| scenario.arms[kinds[i % kinds.len()]].clone()).collect();
+    scenario.arms = (0..130)
+        .map(|i| scenario.arms[kinds[i % kinds.len()]].clone())
+        .collect();
     let many = patients(&scenario, 73);
     for (patient, among) in all.iter().zip(&many) {
         assert_eq!(baseline(patient), baseline(among));
         for (arm, course) in among.courses.iter().enumerate() {
-            assert_eq!(bits(course), bits(&patient.courses[arm % kinds.len()]), "arm {arm}");
+            assert_eq!(
+                bits(course),
+                bits(&patient.courses[arm % kinds.len()]),
+                "arm {arm}"
+            );
         }
     }
 }
 
 fn slows_growth(scenario: &Scenario, arm: usize) -> bool {
     let cxcl1 = Gene::Cxcl1.index();
-    scenario.arms[arm].drugs.iter().any(|&drug| match &scenario.drugs[drug].action {
-        Action::Direct(direct) => direct.inhibition[cxcl1] > 0.0,
-        Action::Dosed(dosed) => dosed.effects[cxcl1].is_some(),
-    })
+    scenario.arms[arm]
+        .drugs
+        .iter()
+        .any(|&drug| match &scenario.drugs[drug].action {
+            Action::Direct(direct) => direct.inhibition[cxcl1] > 0.0,
+            Action::Dosed(dosed) => dosed.effects[cxcl1].is_some(),
+        })
 }
 
 #[test]
@@ -137,7 +167,10 @@ fn no_arm_is_worse_than_the_control_unless_radiation_attracts() {
             compared += 1;
         }
     }
-    assert!(better * 5 > compared, "only {better} of {compared} courses are better");
+    assert!(
+        better * 5 > compared,
+        "only {better} of {compared} courses are better"
+    );
 }
 
 #[test]
@@ -147,9 +180,10 @@ fn radiation_that_attracts_does_make_some_patients_worse() {
     let worse = patients(&scenario, 74)
         .iter()
         .filter(|patient| {
-            patient.courses.first().is_some_and(|control| {
-                patient.courses[1].local_days < control.local_days
-            })
+            patient
+                .courses
+                .first()
+                .is_some_and(|control| patient.courses[1].local_days < control.local_days)
         })
         .count();
     assert!(worse > 5, "only {worse} patients are worse");

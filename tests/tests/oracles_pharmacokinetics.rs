@@ -113,7 +113,11 @@ fn superposition_agrees_with_the_compartments() {
         for (compartments, peripheral) in [(1, None), (2, Some((2.9, 0.6)))] {
             for clearance in [0.3, 4.0] {
                 let label = format!("{name}, {compartments} compartments, clearance {clearance}");
-                check(&label, &drug(route, clearance, peripheral), &Variation::default());
+                check(
+                    &label,
+                    &drug(route, clearance, peripheral),
+                    &Variation::default(),
+                );
             }
         }
     }
@@ -132,7 +136,11 @@ fn superposition_survives_nearly_equal_rates() {
     let elimination = 0.3 / 3.7;
     for closeness in [0.0, 1e-15, 1e-12, 1e-9, 1e-6, 1e-3, -1e-9, -1e-5] {
         let route = absorption(elimination * (1.0 + closeness));
-        check(&format!("one, closeness {closeness}"), &drug(route, 0.3, None), &Variation::default());
+        check(
+            &format!("one, closeness {closeness}"),
+            &drug(route, 0.3, None),
+            &Variation::default(),
+        );
     }
     // Two compartments: both eigenvalues in turn.
     let (outward, inward) = (0.6 / 3.7, 0.6 / 2.9);
@@ -142,7 +150,11 @@ fn superposition_survives_nearly_equal_rates() {
         for closeness in [0.0, 1e-12, 1e-9, 1e-6, 1e-3, -1e-9] {
             let route = absorption(eigenvalue * (1.0 + closeness));
             let label = format!("two, eigenvalue {eigenvalue}, closeness {closeness}");
-            check(&label, &drug(route, 0.3, Some((2.9, 0.6))), &Variation::default());
+            check(
+                &label,
+                &drug(route, 0.3, Some((2.9, 0.6))),
+                &Variation::default(),
+            );
         }
     }
 }
@@ -223,7 +235,9 @@ fn slowed_detection(scenario: &Scenario, awake: f64, untreated: f64) -> f64 {
     let needed = (1.0 + boost) * (untreated - awake);
     let width = 0.01;
     let steps = 200_000_u32;
-    let days: Vec<f64> = (0..steps).map(|i| awake + width * (f64::from(i) + 0.5)).collect();
+    let days: Vec<f64> = (0..steps)
+        .map(|i| awake + width * (f64::from(i) + 0.5))
+        .collect();
     let mut clock = 0.0;
     for (index, concentration) in in_patient.concentrations(&days, 1e-8).iter().enumerate() {
         let raised = (dosed.tissue_fraction * concentration).powf(effect.hill);
@@ -275,8 +289,14 @@ fn check_quadrature(scenario: &Scenario) {
             break;
         }
     }
-    assert!(compared == 25, "only {compared} patients with one scar colony");
-    assert!(slowest > 5.0, "the drug slowed nothing by more than {slowest} days");
+    assert!(
+        compared == 25,
+        "only {compared} patients with one scar colony"
+    );
+    assert!(
+        slowest > 5.0,
+        "the drug slowed nothing by more than {slowest} days"
+    );
 }
 
 fn every(first_day: f64, interval_days: f64, doses: u32) -> DoseBlock {
@@ -323,6 +343,11 @@ fn reference_concentration_after_one_bolus_is_exponential() {
     let found = reference.concentrations(&[0.5, 1.0, 11.0], TOLERANCE);
     assert!(found[0].abs() < 1e-300 && (found[1] - 100.0 / 3.7).abs() < 1e-12);
     assert!((found[2] / (100.0 / 3.7 * (-1.0_f64).exp()) - 1.0).abs() < 1e-9);
-    let halves = integrate(|_, [x]: &[f64; 1]| [-0.1 * x], (0.0, 10.0), [1.0], TOLERANCE);
+    let halves = integrate(
+        |_, [x]: &[f64; 1]| [-0.1 * x],
+        (0.0, 10.0),
+        [1.0],
+        TOLERANCE,
+    );
     assert!((halves[0] - (-1.0_f64).exp()).abs() < 1e-9);
 }

@@ -59,6 +59,34 @@ pub enum Exclusion {
     Saturated,
 }
 
+impl Exclusion {
+    /// All reasons, in the order in which criteria are applied.
+    pub const ALL: [Self; EXCLUSIONS] = [
+        Self::Age,
+        Self::Size,
+        Self::Il6,
+        Self::Il8,
+        Self::Metastatic,
+        Self::CtcStatus,
+        Self::Nodes,
+        Self::Saturated,
+    ];
+
+    /// Name in files and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Size => "size",
+            Self::Il6 => "il6",
+            Self::Il8 => "il8",
+            Self::Metastatic => "metastatic",
+            Self::CtcStatus => "ctc_status",
+            Self::Nodes => "nodes",
+            Self::Saturated => "saturated",
+        }
+    }
+}
+
 /// Number of exclusion reasons.
 pub const EXCLUSIONS: usize = 8;
 

@@ -10,8 +10,7 @@ use crate::digest::{ColumnHead, Digest, result_digest};
 use crate::error::ResultsError;
 use crate::estimates::write_estimates;
 use crate::hdf::{
-    Fault, describe, ensure, read_array, read_list, read_texts, write_array, write_text_attribute,
-    write_texts,
+    Fault, describe, ensure, read_array, read_list, read_texts, write_array, write_texts,
 };
 use crate::layout::{Layout, RunIdentity};
 use crate::part::{Attempt, open_as, open_sealed, read_open_part};

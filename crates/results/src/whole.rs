@@ -100,11 +100,6 @@ impl Temporary {
             .create(&self.path)
             .map_err(|error| fault(error.into()))?;
         let built = build(&file).and_then(|()| Ok(file.flush()?));
-        if built.is_err() {
-            // The library writes what it still holds when it closes the file. With a full
-            // disk that would fail and leave the file open for ever; so give it room.
-            let _ = self.file.set_len(0);
-        }
         let closed = file.close();
         built.map_err(fault)?;
         closed.map_err(|error| fault(error.into()))

@@ -75,6 +75,27 @@ impl Trial {
         canonical::toml(self, canonical::Style::Documented)
     }
 
+    /// The canonical file without `patients` and `seed`, which make a run and not a trial: an
+    /// extended run is of the same trial as one that had its size from the start.
+    pub fn identity_toml(&self) -> String {
+        canonical::toml(self, canonical::Style::Identity)
+    }
+
+    /// Reads what [`Self::identity_toml`] wrote, as a run of this size and seed.
+    ///
+    /// # Errors
+    /// [`TrialError`] with everything that is wrong.
+    pub fn parse_identity(
+        source_name: &str,
+        text: &str,
+        patients: u64,
+        seed: u64,
+    ) -> Result<Self, TrialError> {
+        const RUN: &str = "[run]\n";
+        let run = format!("{RUN}patients = {patients}\nseed = {seed}\n");
+        Self::parse(source_name, &text.replacen(RUN, &run, 1))
+    }
+
     /// Identity of the trial: BLAKE3 of the model version and the canonical file without
     /// `patients` and `seed`, which make a run and not a trial.
     pub fn fingerprint(&self) -> [u8; 32] {
@@ -82,7 +103,7 @@ impl Trial {
         hasher.update(b"reseed trial\0");
         hasher.update(MODEL_VERSION.as_bytes());
         hasher.update(b"\0");
-        hasher.update(canonical::toml(self, canonical::Style::Identity).as_bytes());
+        hasher.update(self.identity_toml().as_bytes());
         *hasher.finalize().as_bytes()
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use reseed_model::Simulator;
 use reseed_model::endpoints::{FirstEvent, observe};
-use reseed_model::patient::{Course, Origin, Patient as Person, PatientIndex};
+use reseed_model::patient::{Course, Exclusion, Origin, Patient as Person, PatientIndex};
 use reseed_results::read_result;
 use reseed_trial::Trial;
 use serde::Serialize;
@@ -201,7 +201,7 @@ impl Story {
             trial: trial.name.clone(),
             seed,
             index: person.index.0,
-            excluded_for: person.exclusion.map(identity::exclusion_name),
+            excluded_for: person.exclusion.map(Exclusion::name),
             age_years: covariates.age_years,
             size_mm: covariates.size_mm,
             growth_per_day: covariates.growth_per_day,

@@ -87,12 +87,12 @@ fn flipped_bits_under_a_new_seal_do_no_harm() {
     let files = files();
     let damaged = files.dir.path().join("damaged.h5");
     let expected = part(&layout(2, 3, 24), 0..300, false).tally;
-    let mut numbers = Numbers(std::env::var("SEED").map_or(2, |s| s.parse().unwrap()));
+    let mut numbers = Numbers(2);
     let mut refused = 0;
     for (path, is_part) in [(&files.part, true), (&files.result, false)] {
         let bytes = fs::read(path).unwrap();
         let mut data = bytes[..bytes.len() - SEAL].to_vec();
-        for _ in 0..std::env::var("FLIPS").map_or(1500, |s| s.parse().unwrap()) {
+        for _ in 0..1500 {
             let (at, bit) = (numbers.below(data.len()), 1 << numbers.below(8));
             data[at] ^= bit;
             fs::write(&damaged, seal(&data)).unwrap();

@@ -9,6 +9,7 @@
 mod canonical;
 mod errors;
 mod hostile;
+mod identity;
 mod overriding;
 mod presets;
 mod schema;

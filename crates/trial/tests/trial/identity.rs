@@ -1,0 +1,14 @@
+//! The trial without the size and seed of a run.
+
+use reseed_trial::{Trial, preset_names};
+
+#[test]
+fn a_trial_survives_its_identity() {
+    for name in preset_names() {
+        let mut trial = Trial::preset(name).expect("a preset");
+        let text = trial.identity_toml();
+        (trial.patients, trial.seed) = (77, 5);
+        assert_eq!(trial.identity_toml(), text, "size and seed are left out");
+        assert_eq!(Trial::parse_identity("text", &text, 77, 5), Ok(trial));
+    }
+}
