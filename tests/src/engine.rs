@@ -43,7 +43,7 @@ pub fn summary(
 ) -> Summary {
     let mut summary = Summary::default();
     for_each(scenario, seed, indices, |patient| {
-        summary.push(&outcome(patient, arm))
+        summary.push(&outcome(patient, arm));
     });
     summary
 }

@@ -12,7 +12,7 @@ const PATIENTS: u64 = 400;
 fn patients(scenario: &Scenario, seed: u64) -> Vec<Patient> {
     let mut all = Vec::new();
     engine::for_each(scenario, seed, 0..PATIENTS, |patient| {
-        all.push(patient.clone())
+        all.push(patient.clone());
     });
     all
 }

@@ -233,20 +233,27 @@ fn slowed_detection(scenario: &Scenario, awake: f64, untreated: f64) -> f64 {
     let boost = scenario.growth.cxcl1_boost;
     // Without therapy the clock runs at 1 + η, so the distance to detection is known.
     let needed = (1.0 + boost) * (untreated - awake);
-    let width = 0.01;
-    let steps = 200_000_u32;
-    let days: Vec<f64> = (0..steps)
-        .map(|i| awake + width * (f64::from(i) + 0.5))
+    // Cells of a grid on which every dose falls, so that the inhibition is smooth in each.
+    let width = 0.02;
+    let first = (awake / width).floor();
+    let cells: Vec<(f64, f64)> = (0..40_000_u32)
+        .map(|i| width * (first + f64::from(i)))
+        .map(|from| (from.max(awake), from + width))
+        .collect();
+    let middles: Vec<f64> = cells
+        .iter()
+        .map(|&(from, to)| f64::midpoint(from, to))
         .collect();
     let mut clock = 0.0;
-    for (index, concentration) in in_patient.concentrations(&days, 1e-8).iter().enumerate() {
+    let concentrations = in_patient.concentrations(&middles, 1e-8);
+    for (&(from, to), concentration) in cells.iter().zip(&concentrations) {
         let raised = (dosed.tissue_fraction * concentration).powf(effect.hill);
         let inhibition = effect.imax * raised / (effect.ic50_mg_per_l.powf(effect.hill) + raised);
         let rate = 1.0 + boost * (1.0 - inhibition);
-        if clock + rate * width >= needed {
-            return awake + width * index as f64 + (needed - clock) / rate;
+        if clock + rate * (to - from) >= needed {
+            return from + (needed - clock) / rate;
         }
-        clock += rate * width;
+        clock += rate * (to - from);
     }
     unreachable!("colonies are detected within the days computed")
 }

@@ -128,7 +128,10 @@ impl DrugInPatient<'_> {
         let mut found = Vec::with_capacity(days.len());
         let mut next = 0;
         for (index, &at) in breaks.iter().enumerate() {
-            for (amount, _) in self.doses().filter(|&(_, day)| day == at) {
+            let since = index
+                .checked_sub(1)
+                .map_or(f64::NEG_INFINITY, |i| breaks[i]);
+            for (amount, _) in self.doses().filter(|&(_, day)| day > since && day <= at) {
                 match self.dosed.route {
                     Route::Bolus => state[1] += amount,
                     Route::Absorption {
@@ -137,7 +140,7 @@ impl DrugInPatient<'_> {
                     Route::Infusion { .. } => {}
                 }
             }
-            while next < days.len() && days[next] == at {
+            while next < days.len() && days[next] <= at {
                 found.push(state[1] / self.central_l);
                 next += 1;
             }
