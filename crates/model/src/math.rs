@@ -108,7 +108,9 @@ pub fn exp(x: f64) -> f64 {
     // 2^(steps/128) from the table; |r| is at most ln(2)/256, so that the first term left out
     // of the series is below 2^-63.
     let bits = shifted.to_bits();
-    let power = POWERS[(bits as usize) & (STEPS - 1)].wrapping_add(bits << 45);
+    #[expect(clippy::cast_possible_truncation, reason = "seven bits")]
+    let step = (bits & (STEPS as u64 - 1)) as usize;
+    let power = POWERS[step].wrapping_add(bits << 45);
     let r2 = r * r;
     let series = r + r2 * ((0.5 + r * (1.0 / 6.0)) + r2 * (1.0 / 24.0 + r * (1.0 / 120.0)));
     let power = f64::from_bits(power);
