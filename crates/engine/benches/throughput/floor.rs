@@ -23,7 +23,8 @@ pub(crate) struct Operations {
 }
 
 /// Draws as many random words from as many positions of `ChaCha8` streams as `patients` need, and
-/// evaluates as many exponentials and logarithms: nothing else, and none waits for another.
+/// evaluates as many exponentials and logarithms: nothing else, and none but the sum waits for
+/// another.
 /// Functions are called one by one, as the engine must, not on vectors.
 pub(crate) fn run(operations: &Operations, patients: u64) {
     let mut generator = ChaCha8Rng::from_seed([7; 32]);
