@@ -39,11 +39,12 @@ pub(crate) struct Colony {
     pub(crate) rate: f64,
     /// Clinical detection without therapy; infinite for a dormant colony or the primary site.
     pub(crate) detected: f64,
-    /// Waiting time to the first cell that founds something, for the window that opens with the
-    /// colony, in units of cumulative bounding intensity.
+    /// Waiting time to the first cell that founds something before resection, in units of
+    /// cumulative bounding intensity.
     pub(crate) gap: f64,
-    /// The same for the window that opens at resection.
-    pub(crate) later_gap: f64,
+    /// The same after resection, for the two classes of founders shed then. Of a colony removed
+    /// at resection, the first is for what still circulates.
+    pub(crate) later_gaps: [f64; 2],
     /// Arms in which the colony exists.
     pub(crate) arms: u64,
     /// Whether it exists in the untreated course that dominates every arm.

@@ -78,7 +78,7 @@ struct RunIntegral {
 
 /// An estimate of the limit is trusted when it repeats to this share of the interval: over ten
 /// years that is a quarter of a minute per mille of inhibition, far below the 0.01 day asked for.
-const LIMIT_TOLERANCE: f64 = 1e-7;
+const LIMIT_TOLERANCE: f64 = 1e-6;
 
 impl Profile {
     pub(crate) fn new(schedule: &Schedule, inhibition: &impl Inhibition) -> Self {
@@ -210,8 +210,8 @@ fn integral(from: f64, to: f64, fastest_per_day: f64, inhibition: &impl Inhibiti
 }
 
 /// First panel, in units of the fastest time, and growth from panel to panel.
-const FIRST_PANEL: f64 = 1.0;
-const PANEL_GROWTH: f64 = 2.5;
+const FIRST_PANEL: f64 = 1.5;
+const PANEL_GROWTH: f64 = 3.0;
 
 /// Four-point Gauss–Legendre rule.
 fn gauss_legendre(from: f64, to: f64, value: &impl Fn(f64) -> f64) -> f64 {

@@ -99,12 +99,14 @@ const fn series_exp(x: f64) -> f64 {
 pub fn exp(x: f64) -> f64 {
     #[cfg(feature = "count")]
     count::exp();
-    if !(-708.0..709.0).contains(&x) {
+    // One comparison, which holds for what is not a number, too.
+    const LARGEST: f64 = 708.0;
+    if x.abs().to_bits() >= LARGEST.to_bits() {
         return exp_rare(x);
     }
-    let shifted = x * (STEPS as f64 * std::f64::consts::LOG2_E) + ROUND;
+    let shifted = x.mul_add(STEPS as f64 * std::f64::consts::LOG2_E, ROUND);
     let steps = shifted - ROUND;
-    let r = (x - steps * STEP_HIGH) - steps * STEP_LOW;
+    let r = steps.mul_add(-STEP_LOW, steps.mul_add(-STEP_HIGH, x));
     // 2^(steps/128) from the table; |r| is at most ln(2)/256, so that the first term left out
     // of the series is below 2^-63.
     let bits = shifted.to_bits();
@@ -112,9 +114,11 @@ pub fn exp(x: f64) -> f64 {
     let step = (bits & (STEPS as u64 - 1)) as usize;
     let power = POWERS[step].wrapping_add(bits << 45);
     let r2 = r * r;
-    let series = r + r2 * ((0.5 + r * (1.0 / 6.0)) + r2 * (1.0 / 24.0 + r * (1.0 / 120.0)));
+    let cubic = r.mul_add(1.0 / 6.0, 0.5);
+    let quintic = r.mul_add(1.0 / 120.0, 1.0 / 24.0);
+    let series = r2.mul_add(r2.mul_add(quintic, cubic), r);
     let power = f64::from_bits(power);
-    power + power * series
+    power.mul_add(series, power)
 }
 
 #[cold]
@@ -172,7 +176,9 @@ const fn series_ln(x: f64) -> f64 {
 pub fn ln(x: f64) -> f64 {
     #[cfg(feature = "count")]
     count::ln();
-    if !(f64::MIN_POSITIVE..=f64::MAX).contains(&x) {
+    // Positive, normal and finite, in one comparison.
+    const LEAST: u64 = f64::MIN_POSITIVE.to_bits();
+    if x.to_bits().wrapping_sub(LEAST) >= f64::INFINITY.to_bits() - LEAST {
         return ln_rare(x);
     }
     // x = 2^exponent · m with m between √½ and √2; ln m = ln c + ln(1 + r).
@@ -187,13 +193,12 @@ pub fn ln(x: f64) -> f64 {
     let (centre, inverse, ln_centre) = LOGARITHMS[(mantissa >> 45) as usize];
     let r = (m - centre) * inverse;
     let r2 = r * r;
-    let r4 = r2 * r2;
-    let series = r2
-        * ((-1.0 / 2.0 + r * (1.0 / 3.0))
-            + r2 * (-1.0 / 4.0 + r * (1.0 / 5.0))
-            + r4 * ((-1.0 / 6.0 + r * (1.0 / 7.0)) - r2 * (1.0 / 8.0)));
-    let high = exponent * LN_2_HIGH + ln_centre;
-    high + (r + (series + exponent * LN_2_LOW))
+    let cubic = r.mul_add(1.0 / 3.0, -1.0 / 2.0);
+    let quintic = r.mul_add(1.0 / 5.0, -1.0 / 4.0);
+    let octic = r2.mul_add(-1.0 / 8.0, r.mul_add(1.0 / 7.0, -1.0 / 6.0));
+    let series = (r2 * r2).mul_add(octic, r2.mul_add(quintic, cubic));
+    let high = exponent.mul_add(LN_2_HIGH, ln_centre);
+    high + (r + r2.mul_add(series, exponent * LN_2_LOW))
 }
 
 #[cold]
@@ -212,6 +217,10 @@ fn ln_rare(x: f64) -> f64 {
 pub fn ln_1p(x: f64) -> f64 {
     #[cfg(feature = "count")]
     count::ln();
+    if x > 0.5 {
+        // Adding one loses nothing that matters here.
+        return ln(1.0 + x);
+    }
     core_math::log1p(x)
 }
 
@@ -220,6 +229,10 @@ pub fn ln_1p(x: f64) -> f64 {
 pub fn exp_m1(x: f64) -> f64 {
     #[cfg(feature = "count")]
     count::exp();
+    if x < -0.5 {
+        // Taking one away loses nothing that matters here.
+        return exp(x) - 1.0;
+    }
     core_math::expm1(x)
 }
 
@@ -354,7 +367,9 @@ mod tests {
     #[expect(clippy::float_cmp, reason = "correctly rounded values are promised")]
     fn bound_functions_are_those_of_the_field() {
         // A transposed or renamed binding would compile: the arguments and results are all f64.
+        assert_eq!(ln_1p(0.25), 0.223_143_551_314_209_76);
         assert_eq!(ln_1p(1.0), std::f64::consts::LN_2);
+        assert_eq!(exp_m1(-2.0), -0.864_664_716_763_387_3);
         assert_eq!(exp_m1(1.0), 1.718_281_828_459_045_3);
         assert_eq!(pow(2.0, 10.0), 1024.0);
     }

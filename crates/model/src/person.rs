@@ -175,7 +175,7 @@ fn other_death_days(death: &Death, age_years: f64, waiting: f64) -> f64 {
 }
 
 fn weibull(death: &Death, waiting: f64) -> f64 {
-    death.cancer_scale_days * math::pow(waiting, 1.0 / death.cancer_shape)
+    death.cancer_scale_days * math::exp(math::ln(waiting) / death.cancer_shape)
 }
 
 /// Time to an event at a constant rate, infinite at rate zero.

@@ -79,6 +79,12 @@ impl Stream {
         self.generator.set_stream(patient.0);
     }
 
+    /// Turns to a purpose of the patient of another stream, of the same run.
+    pub(crate) fn open_beside(&mut self, other: &Self, key: Key) {
+        self.open(key);
+        self.generator.set_stream(other.generator.get_stream());
+    }
+
     /// Turns to a purpose of the current patient.
     pub(crate) fn open(&mut self, key: Key) {
         #[cfg(feature = "count")]

@@ -1,9 +1,9 @@
 //! What every arm inhibits, and when (sections 5 and 6).
 
 use crate::cumulative::{Inhibition, Profile, Schedule};
-use crate::pharmacokinetics::{Kinetics, Variation};
+use crate::pharmacokinetics::{Kinetics, LogNormal, Variation};
 use crate::random::{Key, Stream};
-use crate::scenario::{Action, GENES, Gene, Homing, Interaction, Ligand, Scenario};
+use crate::scenario::{Action, GENES, Gene, Homing, Interaction, Ligand, Scenario, Varying};
 
 /// Standard normals behind the kinetics of one patient.
 const VARIATION: Key = Key::named("pharmacokinetics");
@@ -34,14 +34,42 @@ pub(crate) struct Therapies {
     pub(crate) irradiated: u64,
     /// Arms grouped by the drugs that inhibit CXCL1; arms without any are in no group.
     pub(crate) cxcl1_groups: Vec<Cxcl1Group>,
-    /// First and last day on which any drug of the pass can act.
-    from_day: f64,
-    until_day: f64,
 }
 
 #[derive(Debug, Clone)]
 struct ArmPlan {
     drugs: Vec<usize>,
+    /// First and last day on which a drug can act.
+    from_day: f64,
+    until_day: f64,
+    /// Whether a drug inhibits IL-6 or IL-8.
+    il6: bool,
+    il8: bool,
+    /// Infiltration at the largest inhibition.
+    least_infiltration: f64,
+}
+
+impl ArmPlan {
+    fn new(scenario: &Scenario, drugs: &[usize]) -> Self {
+        let mut left = [1.0; GENES];
+        let (mut from_day, mut until_day) = (f64::INFINITY, f64::NEG_INFINITY);
+        for &drug in drugs {
+            let (from, until) = days_of_action(&scenario.drugs[drug].action);
+            from_day = from_day.min(from);
+            until_day = until_day.max(until);
+            for (gene, left) in left.iter_mut().enumerate() {
+                *left *= 1.0 - largest_inhibition(&scenario.drugs[drug].action, gene);
+            }
+        }
+        Self {
+            drugs: drugs.to_vec(),
+            from_day,
+            until_day,
+            il6: left[Gene::Il6.index()] < 1.0,
+            il8: left[Gene::Il8.index()] < 1.0,
+            least_infiltration: infiltration(&scenario.homing, &left),
+        }
+    }
 }
 
 /// Arms that inhibit CXCL1 by the same drugs.
@@ -59,16 +87,10 @@ impl Therapies {
         let chosen = &scenario.arms[arms];
         let mut irradiated = 0;
         let mut cxcl1_groups: Vec<Cxcl1Group> = Vec::new();
-        let (mut from_day, mut until_day) = (f64::INFINITY, f64::NEG_INFINITY);
         for (position, arm) in chosen.iter().enumerate() {
             let bit = 1 << position;
             if arm.radiotherapy {
                 irradiated |= bit;
-            }
-            for &drug in &arm.drugs {
-                let (from, until) = days_of_action(&scenario.drugs[drug].action);
-                from_day = from_day.min(from);
-                until_day = until_day.max(until);
             }
             let mut drugs: Vec<usize> = arm
                 .drugs
@@ -92,9 +114,7 @@ impl Therapies {
         Self {
             arms: chosen
                 .iter()
-                .map(|arm| ArmPlan {
-                    drugs: arm.drugs.clone(),
-                })
+                .map(|arm| ArmPlan::new(scenario, &arm.drugs))
                 .collect(),
             all: if chosen.len() == ARMS_A_PASS {
                 u64::MAX
@@ -103,8 +123,6 @@ impl Therapies {
             },
             irradiated,
             cxcl1_groups,
-            from_day,
-            until_day,
         }
     }
 
@@ -113,9 +131,24 @@ impl Therapies {
         self.arms.len()
     }
 
-    /// Whether any drug of the pass may act on a day from resection.
-    pub(crate) fn may_act(&self, day: f64) -> bool {
-        day >= self.from_day && day < self.until_day
+    /// Relative attraction and infiltration in an arm are at least this, whatever its drugs'
+    /// concentrations are.
+    pub(crate) fn least_homing(&self, arm: usize, least_attraction: &LeastAttraction) -> f64 {
+        let plan = &self.arms[arm];
+        least_attraction.0[usize::from(plan.il6)][usize::from(plan.il8)] * plan.least_infiltration
+    }
+
+    /// Whether a drug of an arm may act on a day from resection.
+    pub(crate) fn may_act(&self, arm: usize, day: f64) -> bool {
+        let plan = &self.arms[arm];
+        day >= plan.from_day && day < plan.until_day
+    }
+
+    /// Whether CXCL1 is inhibited in any arm by a day from resection.
+    pub(crate) fn slow_growth_before(&self, day: f64) -> bool {
+        self.cxcl1_groups
+            .iter()
+            .any(|group| bits(group.arms).any(|arm| self.arms[arm].from_day < day))
     }
 }
 
@@ -133,73 +166,103 @@ fn days_of_action(action: &Action) -> (f64, f64) {
 }
 
 fn inhibits_cxcl1(action: &Action) -> bool {
-    let gene = Gene::Cxcl1.index();
+    largest_inhibition(action, Gene::Cxcl1.index()) > 0.0
+}
+
+/// Inhibition of a gene at the highest of concentrations.
+fn largest_inhibition(action: &Action, gene: usize) -> f64 {
     match action {
-        Action::Direct(direct) => direct.inhibition[gene] > 0.0,
-        Action::Dosed(dosed) => dosed.effects[gene].is_some(),
+        Action::Direct(direct) => direct.inhibition[gene],
+        Action::Dosed(dosed) => dosed.effects[gene].map_or(0.0, |effect| effect.imax),
     }
 }
 
 /// One patient's drugs, worked out when first needed.
 #[derive(Debug, Clone)]
 pub(crate) struct Courses {
+    /// Of the dosed drugs; those that are not known are of an earlier patient.
     kinetics: Vec<Option<Kinetics>>,
+    known: Vec<bool>,
     profiles: Vec<Option<Profile>>,
+    weight: LogNormal,
     weight_kg: Option<f64>,
+    /// Day of `today`.
+    day: f64,
+    /// Inhibition by every drug on a day, where it has been asked for.
+    today: Vec<Option<[f64; GENES]>>,
 }
 
 impl Courses {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         Self {
-            kinetics: vec![None; scenario.drugs.len()],
+            kinetics: scenario
+                .drugs
+                .iter()
+                .map(|drug| match &drug.action {
+                    Action::Direct(_) => None,
+                    Action::Dosed(dosed) => Some(Kinetics::of_nobody(dosed)),
+                })
+                .collect(),
+            known: vec![false; scenario.drugs.len()],
             profiles: Vec::new(),
+            weight: LogNormal::new(Varying {
+                median: scenario.population.weight_median_kg,
+                cv: scenario.population.weight_cv,
+            }),
             weight_kg: None,
+            day: f64::NAN,
+            today: vec![None; scenario.drugs.len()],
         }
     }
 
     /// Forgets the last patient.
     pub(crate) fn clear(&mut self) {
         if self.weight_kg.take().is_some() {
-            self.kinetics.fill(None);
+            self.known.fill(false);
         }
         self.profiles.clear();
+        self.day = f64::NAN;
     }
 
-    /// Inhibition of every gene by a drug on a day from resection.
+    /// Inhibition of every gene by a drug on the day turned to.
     fn inhibition(
         &mut self,
         scenario: &Scenario,
         stream: &mut Stream,
         drug: usize,
-        day: f64,
     ) -> [f64; GENES] {
-        match &scenario.drugs[drug].action {
+        if let Some(inhibition) = self.today[drug] {
+            return inhibition;
+        }
+        let inhibition = match &scenario.drugs[drug].action {
             Action::Direct(direct) => {
-                if day >= direct.from_day && day < direct.until_day {
+                if self.day >= direct.from_day && self.day < direct.until_day {
                     direct.inhibition
                 } else {
                     [0.0; GENES]
                 }
             }
-            Action::Dosed(_) => self.kinetics(scenario, stream, drug).inhibition(day),
-        }
+            Action::Dosed(_) => {
+                self.learn(scenario, stream, drug);
+                self.kinetics[drug]
+                    .as_ref()
+                    .map_or([0.0; GENES], |kinetics| kinetics.inhibition(self.day))
+            }
+        };
+        self.today[drug] = Some(inhibition);
+        inhibition
     }
 
-    /// A dosed drug's kinetics. The stream is left elsewhere.
-    fn kinetics(&mut self, scenario: &Scenario, stream: &mut Stream, drug: usize) -> &Kinetics {
+    /// Works out a dosed drug's kinetics, unless they are known. The stream is left elsewhere.
+    fn learn(&mut self, scenario: &Scenario, stream: &mut Stream, drug: usize) {
+        if self.known[drug] {
+            return;
+        }
         let weight_kg = *self.weight_kg.get_or_insert_with(|| {
             stream.open(WEIGHT);
-            let population = &scenario.population;
-            crate::scenario::Varying {
-                median: population.weight_median_kg,
-                cv: population.weight_cv,
-            }
-            .at(stream.normal())
+            self.weight.at(stream.normal())
         });
-        self.kinetics[drug].get_or_insert_with(|| {
-            let Action::Dosed(dosed) = &scenario.drugs[drug].action else {
-                unreachable!("only dosed drugs have kinetics");
-            };
+        if let Some(kinetics) = &mut self.kinetics[drug] {
             stream.open(VARIATION.child(name_hash(&scenario.drugs[drug].name)));
             let variation = Variation {
                 clearance: stream.normal(),
@@ -208,38 +271,36 @@ impl Courses {
                 exchange: stream.normal(),
                 absorption: stream.normal(),
             };
-            Kinetics::new(dosed, &variation, weight_kg)
-        })
+            kinetics.turn_to(&variation, weight_kg);
+        }
+        self.known[drug] = true;
     }
 
-    /// What is left of every gene's product in every arm on a day: Π(1 − E) over the arm's
-    /// drugs. The stream is left elsewhere.
+    /// Turns to a day from resection.
+    pub(crate) fn turn_to_day(&mut self, day: f64) {
+        if day.to_bits() != self.day.to_bits() {
+            self.day = day;
+            self.today.fill(None);
+        }
+    }
+
+    /// What is left of every gene's product in an arm on the day turned to: Π(1 − E) over the
+    /// arm's drugs. The stream is left elsewhere.
     pub(crate) fn remaining(
         &mut self,
         scenario: &Scenario,
         stream: &mut Stream,
         therapies: &Therapies,
-        arms: u64,
-        day: f64,
-        remaining: &mut [[f64; GENES]; ARMS_A_PASS],
-    ) {
-        let mut worked_out: Vec<(usize, [f64; GENES])> = Vec::new();
-        for arm in bits(arms) {
-            remaining[arm] = [1.0; GENES];
-            for &drug in &therapies.arms[arm].drugs {
-                let known = worked_out.iter().find(|(d, _)| *d == drug);
-                let inhibition = if let Some((_, inhibition)) = known {
-                    *inhibition
-                } else {
-                    let inhibition = self.inhibition(scenario, stream, drug, day);
-                    worked_out.push((drug, inhibition));
-                    inhibition
-                };
-                for (left, inhibited) in remaining[arm].iter_mut().zip(inhibition) {
-                    *left *= 1.0 - inhibited;
-                }
+        arm: usize,
+    ) -> [f64; GENES] {
+        let mut remaining = [1.0; GENES];
+        for &drug in &therapies.arms[arm].drugs {
+            let inhibition = self.inhibition(scenario, stream, drug);
+            for (left, inhibited) in remaining.iter_mut().zip(inhibition) {
+                *left *= 1.0 - inhibited;
             }
         }
+        remaining
     }
 
     /// ∫ `E_CXCL1` over days from resection in a group of arms, from long ago to `day`.
@@ -259,9 +320,7 @@ impl Courses {
         } = &therapies.cxcl1_groups[group];
         if self.profiles[group].is_none() {
             for &drug in drugs {
-                if matches!(scenario.drugs[drug].action, Action::Dosed(_)) {
-                    self.kinetics(scenario, stream, drug);
-                }
+                self.learn(scenario, stream, drug);
             }
         }
         let inhibition = Cxcl1Inhibition {
@@ -413,6 +472,17 @@ impl Ligands {
                 Interaction::And => (a6 + a8) * (x6 * x8).sqrt(),
                 Interaction::Or => (a6 + a8) * x6.max(x8),
             }
+    }
+}
+
+/// Least relative attraction, by whether IL-6 and IL-8 are inhibited.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LeastAttraction([[f64; 2]; 2]);
+
+impl LeastAttraction {
+    pub(crate) fn new(ligands: Ligands, homing: &Homing, full: f64) -> Self {
+        let at = |il6_left, il8_left| ligands.attraction(homing, il6_left, il8_left) / full;
+        Self([[1.0, at(1.0, 0.0)], [at(0.0, 1.0), at(0.0, 0.0)]])
     }
 }
 

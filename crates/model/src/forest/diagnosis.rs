@@ -35,7 +35,7 @@ impl Forest<'_> {
             rate: beta,
             detected: f64::INFINITY,
             gap: self.person.native_gap,
-            later_gap: self.person.native_burst_gap,
+            later_gaps: [self.person.native_burst_gap, 0.0],
             arms: self.therapies.all,
             dominating: true,
         };
@@ -56,14 +56,16 @@ impl Forest<'_> {
         (self.setting.founder_deficit - math::ln(weight.max(f64::MIN_POSITIVE))).max(1e-6)
     }
 
-    /// Counts a new self-seed into the bounds on diagnosis.
-    pub(super) fn bound_diagnosis(&mut self, seed: usize) {
+    /// Counts a new self-seed into the bounds on diagnosis, and returns a lower bound on its log
+    /// deficit at resection.
+    pub(super) fn bound_diagnosis(&mut self, seed: usize) -> f64 {
         let colony = &self.work.colonies[seed];
+        let rate = colony.rate;
         let deficit = colony.log_deficit_at(self.diagnosis);
         let cells = math::exp(self.setting.ln_plateau - deficit);
         self.unsolved_cells += cells;
-        self.site_speed += cells * colony.rate * deficit;
-        self.fastest_growth = self.fastest_growth.max(colony.rate * colony.log_deficit);
+        self.site_speed += cells * rate * deficit;
+        self.fastest_growth = self.fastest_growth.max(rate * colony.log_deficit);
         // Going back in time, a Gompertz curve slows by no more than its size shrinks. Over a
         // step in which no colony shrinks by more than e^(-1/2), the site shrinks at no less
         // than 0.6 of its speed; so twice the time that the unsolved cells take at full speed
@@ -74,6 +76,9 @@ impl Forest<'_> {
         } else {
             0.0
         };
+        // e^(-x) ≥ 1 - x.
+        let delay_days = self.setting.scenario.local_treatment.delay_days;
+        deficit * (1.0 - rate * delay_days).max(0.0)
     }
 
     /// First time at which the primary site holds the cells of diagnosis.

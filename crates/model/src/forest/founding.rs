@@ -5,8 +5,8 @@ use crate::colony::{Colony, Site};
 use crate::math;
 use crate::patient::Origin;
 use crate::person::days_at_rate;
-use crate::scenario::{GENES, Gene};
-use crate::therapy::{ARMS_A_PASS, bits, infiltration};
+use crate::scenario::{Gene, Homing};
+use crate::therapy::{LeastAttraction, Ligands, bits, infiltration};
 use crate::trace::{Source, TraceEvent};
 
 impl Forest<'_> {
@@ -33,7 +33,8 @@ impl Forest<'_> {
             Window::Burst => Source::Burst,
             Window::Before | Window::After | Window::Tail => Source::Shed,
         };
-        self.admit(colony, source, shed_in.0);
+        self.work.colonies.push(colony);
+        self.admit(source, shed_in.0);
     }
 
     /// Counts a colony founded after resection towards the limit: what the dominating course
@@ -90,35 +91,68 @@ impl Forest<'_> {
             Site::Primary | Site::Distant => candidate.untreated,
         };
         dominating &= mark < untreated.bound;
-        if self.stage == Stage::Growing {
-            return if dominating { (arms, true) } else { (0, false) };
-        }
         if mark >= untreated.bound {
             return (0, false);
         }
         let slow_arms = self.slowing_arms(parent, arms);
-        let mut shares = [1.0; ARMS_A_PASS];
-        if site != Site::Distant {
-            self.home_shares(time, untreated, arms, &mut shares);
-        }
-        if slow_arms != 0 {
-            let growth = if candidate.window == Window::Tail {
-                self.tail_shares(parent, time, slow_arms)
+        let growth = if slow_arms == 0 {
+            Vec::new()
+        } else if candidate.window == Window::Tail {
+            self.tail_shares(parent, time, slow_arms)
+        } else {
+            self.growth_shares(parent, self.grown_until(parent, time), slow_arms)
+        };
+        let mut bed = None;
+        for arm in bits(arms) {
+            let mut share = if site == Site::Distant {
+                1.0
             } else {
-                self.growth_shares(parent, self.grown_until(parent, time), slow_arms)
+                untreated.in_arm(self.therapies.irradiated >> arm & 1 == 1)
             };
-            for (members, share) in growth {
-                for arm in bits(members) {
-                    shares[arm] *= share;
+            for (members, slowed) in &growth {
+                if members >> arm & 1 == 1 {
+                    share *= slowed;
                 }
             }
-        }
-        for arm in bits(arms) {
-            if mark >= shares[arm] {
+            let settles = mark < share
+                && (site == Site::Distant || self.lets_home(arm, time, mark / share, &mut bed));
+            if !settles {
                 arms &= !(1 << arm);
             }
         }
         (arms, dominating)
+    }
+
+    /// Whether drugs leave more than this of an arm's attraction and infiltration. The bed is
+    /// worked out once for all arms, when first needed.
+    fn lets_home(&mut self, arm: usize, time: f64, mark: f64, bed: &mut Option<Bed>) -> bool {
+        let day = self.day(time);
+        if !self.therapies.may_act(arm, day) {
+            return true;
+        }
+        let homing = &self.setting.scenario.homing;
+        let bed = bed.get_or_insert_with(|| {
+            let milieu = &self.person.milieu;
+            Bed::new(
+                homing,
+                if time < self.resection {
+                    milieu.tumour(homing)
+                } else {
+                    milieu.bed(homing, day)
+                },
+            )
+        });
+        if mark < self.therapies.least_homing(arm, &bed.least) {
+            return true;
+        }
+        self.courses.turn_to_day(day);
+        let scenario = &self.setting.scenario;
+        let left = self
+            .courses
+            .remaining(scenario, self.stream, self.therapies, arm);
+        let (il6, il8) = (left[Gene::Il6.index()], left[Gene::Il8.index()]);
+        let attraction = bed.ligands.attraction(homing, il6, il8) / bed.full;
+        mark < attraction * infiltration(homing, &left)
     }
 
     /// The last time at which a parent grew: a removed colony stopped at resection.
@@ -154,49 +188,6 @@ impl Forest<'_> {
             bound: relative,
             plain: relative * (self.setting.capture_plain / self.setting.capture_bound),
             irradiated: relative * (self.setting.capture_irradiated / self.setting.capture_bound),
-        }
-    }
-
-    /// Share of the bound on homing that each arm reaches.
-    fn home_shares(
-        &mut self,
-        time: f64,
-        untreated: HomeShare,
-        arms: u64,
-        shares: &mut [f64; ARMS_A_PASS],
-    ) {
-        for arm in bits(arms) {
-            shares[arm] = if self.therapies.irradiated >> arm & 1 == 1 {
-                untreated.irradiated
-            } else {
-                untreated.plain
-            };
-        }
-        let day = self.day(time);
-        if !self.therapies.may_act(day) {
-            return;
-        }
-        let homing = &self.setting.scenario.homing;
-        let ligands = if time < self.resection {
-            self.person.milieu.tumour(homing)
-        } else {
-            self.person.milieu.bed(homing, day)
-        };
-        let full = ligands.attraction(homing, 1.0, 1.0);
-        let mut remaining = [[1.0; GENES]; ARMS_A_PASS];
-        self.courses.remaining(
-            &self.setting.scenario,
-            self.stream,
-            self.therapies,
-            arms,
-            day,
-            &mut remaining,
-        );
-        for arm in bits(arms) {
-            let left = &remaining[arm];
-            let attraction =
-                ligands.attraction(homing, left[Gene::Il6.index()], left[Gene::Il8.index()]);
-            shares[arm] *= attraction / full * infiltration(homing, left);
         }
     }
 
@@ -293,9 +284,11 @@ impl Forest<'_> {
         time
     }
 
-    /// Adds a colony to the forest and lets it grow.
-    pub(super) fn admit(&mut self, colony: Colony, source: Source, shed_in: u64) {
-        let position = self.work.colonies.len();
+    /// Tells of the colony that was last added to the forest.
+    #[cold]
+    fn record_founding(&mut self, source: Source, shed_in: u64) {
+        let position = self.work.colonies.len() - 1;
+        let colony = self.work.colonies[position];
         self.record(TraceEvent::Founded {
             time: colony.founded,
             colony: position,
@@ -309,28 +302,42 @@ impl Forest<'_> {
             shed_in,
             arms: colony.arms,
         });
-        self.work.colonies.push(colony);
+    }
+
+    /// Lets the colony grow that was last added to the forest. It is not passed as a value:
+    /// copies of what was just written cost more than all else here.
+    #[inline]
+    pub(super) fn admit(&mut self, source: Source, shed_in: u64) {
+        if self.trace.is_some() {
+            self.record_founding(source, shed_in);
+        }
+        let position = self.work.colonies.len() - 1;
+        let colony = &self.work.colonies[position];
         let before = self.stage != Stage::Watching;
         match colony.site {
             Site::Primary => {
                 self.work.primaries.push(entry(position));
-                if self.stage == Stage::Growing {
-                    self.bound_diagnosis(position);
-                }
-                self.shed_before(position);
+                let least_deficit = if self.stage == Stage::Growing {
+                    self.bound_diagnosis(position)
+                } else {
+                    0.0
+                };
+                self.shed_before(position, least_deficit);
             }
             Site::Distant if before && colony.sleep > 0.0 => self.put_to_sleep(position),
             Site::Distant => {
-                self.note_distant(&colony);
+                let awake = colony.awake;
+                self.note_distant(position);
                 if before {
-                    self.shed_before(position);
+                    self.shed_before(position, self.setting.distant_deficit);
                 } else {
-                    self.shed_after(position, colony.awake, colony.gap);
+                    self.shed_after(position, awake);
                 }
             }
             Site::Scar => {
+                let colony = *colony;
                 let last_detection = self.note_local(&colony, source);
-                self.shed_after(position, colony.awake, colony.gap);
+                self.shed_after(position, colony.awake);
                 if last_detection > colony.detected {
                     self.shed_tail(position, last_detection);
                 }
@@ -352,7 +359,7 @@ impl Forest<'_> {
     pub(super) fn wake(&mut self, position: usize) {
         if self.stage != Stage::Watching {
             self.start_growth(position, self.now);
-            self.shed_before(position);
+            self.shed_before(position, self.setting.distant_deficit);
         }
     }
 
@@ -369,11 +376,12 @@ impl Forest<'_> {
             colony: position,
             detected: colony.detected,
         });
-        self.note_distant(&colony);
+        self.note_distant(position);
     }
 
     /// Takes a distant colony's detection into account.
-    fn note_distant(&mut self, colony: &Colony) {
+    fn note_distant(&mut self, position: usize) {
+        let colony = &self.work.colonies[position];
         let time = colony.detected;
         if time >= self.stop {
             return;
@@ -441,7 +449,35 @@ pub(super) struct HomeShare {
     irradiated: f64,
 }
 
+/// What draws cells home at a time.
+#[derive(Debug, Clone, Copy)]
+struct Bed {
+    ligands: Ligands,
+    /// Attraction without drugs.
+    full: f64,
+    least: LeastAttraction,
+}
+
+impl Bed {
+    fn new(homing: &Homing, ligands: Ligands) -> Self {
+        let full = ligands.attraction(homing, 1.0, 1.0);
+        Self {
+            ligands,
+            full,
+            least: LeastAttraction::new(ligands, homing, full),
+        }
+    }
+}
+
 impl HomeShare {
+    fn in_arm(&self, irradiated: bool) -> f64 {
+        if irradiated {
+            self.irradiated
+        } else {
+            self.plain
+        }
+    }
+
     pub(super) fn equal(share: f64) -> Self {
         Self {
             bound: share,

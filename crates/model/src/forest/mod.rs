@@ -10,13 +10,16 @@
 //! A colony that can neither be detected nor found another before the last arm's follow-up ends
 //! cannot change any outcome and is dropped as soon as it is drawn.
 
+mod after;
+mod before;
 mod diagnosis;
+mod founders;
 mod founding;
 mod resection;
-mod shedding;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 use crate::colony::Colony;
 use crate::math;
@@ -27,8 +30,10 @@ use crate::scenario::{LocalTreatmentKind, Scenario, TRAITS};
 use crate::therapy::{ARMS_A_PASS, Courses, Therapies, bits};
 use crate::trace::TraceEvent;
 
+use after::{Delay, LaterSource};
+use before::Source;
+use founders::Rates;
 use founding::HomeShare;
-use shedding::{LaterSource, Source};
 
 /// Founders looked at after resection, per colony allowed, before the forest counts as overgrown
 /// although few of them matter.
@@ -46,6 +51,9 @@ pub(crate) struct Setting {
     plateau_shedding: f64,
     scar_deficit: f64,
     distant_deficit: f64,
+    /// Clock from founding to detection of a scar colony of [`founders::WEIGHT_MAX`]; zero where it
+    /// is detected at once.
+    scar_clock: f64,
     /// e^(−γ·deficit) at detection.
     scar_reach: f64,
     distant_reach: f64,
@@ -62,6 +70,8 @@ impl Setting {
         let ln_plateau = math::ln(scenario.growth.plateau_cells);
         let scar_deficit = ln_plateau - math::ln(scenario.detection.scar_cells);
         let distant_deficit = ln_plateau - math::ln(scenario.detection.distant_cells);
+        let founder_deficit = ln_plateau + math::ln(scenario.growth.establishment);
+        let heavy_deficit = founder_deficit - math::ln(founders::WEIGHT_MAX);
         let surgery = scenario.local_treatment.kind == LocalTreatmentKind::Surgery;
         let (capture, fold) = (
             scenario.homing.scar_capture,
@@ -70,7 +80,8 @@ impl Setting {
         Self {
             factor: *factor,
             ln_plateau,
-            founder_deficit: ln_plateau + math::ln(scenario.growth.establishment),
+            founder_deficit,
+            scar_clock: math::ln((heavy_deficit / scar_deficit).max(1.0)),
             plateau_shedding: math::exp(gamma * ln_plateau),
             scar_deficit,
             distant_deficit,
@@ -97,12 +108,18 @@ pub(crate) struct Workspace {
     /// Colonies that shed founders before resection, each with its next one.
     sources: Vec<Source>,
     /// Colonies that shed founders after resection, each with its next one.
-    later_sources: Vec<Option<Box<LaterSource>>>,
-    queue: BinaryHeap<Reverse<(u64, u32)>>,
+    later_sources: Vec<LaterSource>,
+    /// Streams of the sources; those of earlier patients are used again.
+    streams: Vec<Stream>,
+    streams_used: usize,
+    /// What comes next: the bits of its time, and below them what it is.
+    queue: BinaryHeap<Reverse<u128>>,
     /// Colonies at the primary site.
     primaries: Vec<u32>,
     /// Colonies asleep since before resection.
     sleepers: Vec<u32>,
+    /// γ·(ln K − ln N) and (N/K)^γ at resection of the colonies at the primary site.
+    removed: Vec<(f64, f64)>,
 }
 
 /// In which window a founder was shed.
@@ -184,9 +201,10 @@ pub(crate) struct Forest<'a> {
     /// Latest founding so far.
     now: f64,
     pub(crate) resection: f64,
-    attraction_before: f64,
-    /// Bound on attraction after resection.
+    rates: Rates,
+    /// Attraction in the bed at resection, a bound on it later.
     attraction_after: f64,
+    scar_delay: Option<Delay>,
     /// Distant detection in the dominating course.
     dominating_end: f64,
     /// Distant detection by arm.
@@ -223,15 +241,20 @@ impl<'a> Forest<'a> {
         work.candidates.clear();
         work.sources.clear();
         work.later_sources.clear();
+        work.streams_used = 0;
         work.queue.clear();
         work.primaries.clear();
         work.sleepers.clear();
+        work.removed.clear();
         courses.clear();
         let homing = &setting.scenario.homing;
         let looks_max = u64::from(setting.scenario.colonies_max) * LOOKS_PER_COLONY;
+        let attraction_before = person.milieu.tumour(homing).attraction(homing, 1.0, 1.0);
+        let attraction_after = person.milieu.bed(homing, 0.0).attraction(homing, 1.0, 1.0);
         Self {
-            attraction_before: person.milieu.tumour(homing).attraction(homing, 1.0, 1.0),
-            attraction_after: person.milieu.bed(homing, 0.0).attraction(homing, 1.0, 1.0),
+            rates: Rates::new(setting, &person, (attraction_before, attraction_after)),
+            attraction_after,
+            scar_delay: None,
             setting,
             therapies,
             stream,
@@ -361,29 +384,62 @@ impl<'a> Forest<'a> {
         self.work
             .queue
             .peek()
-            .map_or(f64::INFINITY, |Reverse((time, _))| f64::from_bits(*time))
+            .map_or(f64::INFINITY, |Reverse(next)| unpack(*next).0)
     }
 
-    /// Queues an entry; times are positive, so their bits are in order.
+    /// Queues an entry.
     fn queue(&mut self, time: f64, entry: u32) {
-        self.work.queue.push(Reverse((time.to_bits(), entry)));
+        self.work.queue.push(Reverse(pack(time, entry)));
+    }
+
+    /// Puts a source, which is the first entry of the queue, where its next founder belongs.
+    fn requeue(&mut self, next: Option<f64>) {
+        let Some(mut first) = self.work.queue.peek_mut() else {
+            return;
+        };
+        match next {
+            Some(time) => first.0 = pack(time, unpack(first.0).1),
+            None => {
+                PeekMut::pop(first);
+            }
+        }
     }
 
     fn take_next(&mut self) {
-        let Some(Reverse((time, entry))) = self.work.queue.pop() else {
+        let Some(Reverse(next)) = self.work.queue.peek() else {
             return;
         };
-        self.now = f64::from_bits(time);
+        let (time, entry) = unpack(*next);
+        self.now = time;
         let position = (entry & !KIND) as usize;
         match entry & KIND {
             CANDIDATE => {
+                self.work.queue.pop();
                 let candidate = self.work.candidates[position];
                 self.settle(&candidate);
             }
             SOURCE => self.take_founder(position),
             LATER_SOURCE => self.take_later_founder(position),
-            _ => self.wake(position),
+            _ => {
+                self.work.queue.pop();
+                self.wake(position);
+            }
         }
+    }
+
+    /// Opens a stream for a source; returns its position.
+    fn open_stream(&mut self, key: Key) -> usize {
+        let Workspace {
+            streams,
+            streams_used,
+            ..
+        } = &mut *self.work;
+        if *streams_used == streams.len() {
+            streams.push(self.stream.clone());
+        }
+        streams[*streams_used].open_beside(self.stream, key);
+        *streams_used += 1;
+        *streams_used - 1
     }
 
     fn update_stop(&mut self) {
@@ -434,6 +490,16 @@ impl<'a> Forest<'a> {
     fn day(&self, time: f64) -> f64 {
         time - self.resection
     }
+}
+
+/// A queue entry. Times are positive, so their bits are in order.
+fn pack(time: f64, entry: u32) -> u128 {
+    u128::from(time.to_bits()) << 32 | u128::from(entry)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "takes packed parts apart")]
+fn unpack(next: u128) -> (f64, u32) {
+    (f64::from_bits((next >> 32) as u64), next as u32)
 }
 
 /// Position of a colony or source as a queue entry and parent number.

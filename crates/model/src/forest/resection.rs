@@ -1,7 +1,7 @@
 //! Resection and what it leaves behind (section 4).
 
-use super::shedding::draw_marks;
-use super::{Forest, Stage, Window};
+use super::founders::Marks;
+use super::{Forest, Stage, Window, Workspace};
 use crate::colony::Site;
 use crate::math;
 use crate::patient::Exclusion;
@@ -18,6 +18,7 @@ impl Forest<'_> {
     /// Removes the primary; excludes patients by their nodes.
     pub(super) fn resect(&mut self) -> Option<Exclusion> {
         let scenario = &self.setting.scenario;
+        self.measure_removed();
         let uncertain = self.count_nodes();
         if !scenario
             .eligibility
@@ -44,16 +45,32 @@ impl Forest<'_> {
         self.wake_sleepers_after_surgery();
         self.leave_residual_foci(&uncertain);
         for position in 0..self.work.primaries.len() {
-            self.shed_burst(self.work.primaries[position] as usize);
+            let (_, flux) = self.work.removed[position];
+            self.shed_burst(self.work.primaries[position] as usize, flux);
         }
         for position in 0..self.work.colonies.len() {
             let colony = &self.work.colonies[position];
             if colony.site == Site::Distant && colony.awake <= self.resection {
-                let gap = colony.later_gap;
-                self.shed_after(position, self.resection, gap);
+                self.shed_after(position, self.resection);
             }
         }
         None
+    }
+
+    /// Notes what the colonies at the primary site shed at resection.
+    fn measure_removed(&mut self) {
+        let gamma = self.setting.gamma();
+        let Workspace {
+            colonies,
+            primaries,
+            removed,
+            ..
+        } = &mut *self.work;
+        removed.extend(primaries.iter().map(|&position| {
+            let colony = &colonies[position as usize];
+            let z = gamma * colony.log_deficit_at(self.resection);
+            (z, math::exp(-z))
+        }));
     }
 
     /// Counts lymph-node deposits. Where an arm slows self-seeds before resection, returns the
@@ -72,9 +89,7 @@ impl Forest<'_> {
         let mean: f64 = means.iter().sum();
         let nodes = self.poisson(mean, self.person.node_uniform, NODE_COUNT);
         self.person.covariates.nodes = nodes;
-        let slowed_before_resection = self.therapies.may_act(self.day(self.diagnosis))
-            && !self.therapies.cxcl1_groups.is_empty()
-            && means.len() > 1;
+        let slowed_before_resection = self.therapies.slow_growth_before(0.0) && means.len() > 1;
         if !slowed_before_resection {
             return Vec::new();
         }
@@ -86,12 +101,11 @@ impl Forest<'_> {
     fn shed_by_primary(&self, at: usize, rate: f64) -> f64 {
         let colony = &self.work.colonies[self.work.primaries[at] as usize];
         let gamma = self.setting.gamma();
-        let tail = |deficit: f64| {
-            let z = gamma * deficit;
-            math::exp(-z) * math::exponential_integral_scaled(z)
-        };
-        let late = tail(colony.log_deficit_at(self.resection));
-        rate / colony.rate * (late - tail(colony.log_deficit)).max(0.0)
+        let (z, flux) = self.work.removed[at];
+        let late = flux * math::exponential_integral_scaled(z);
+        let z_founder = gamma * colony.log_deficit;
+        let early = math::exp(-z_founder) * math::exponential_integral_scaled(z_founder);
+        rate / colony.rate * (late - early).max(0.0)
     }
 
     /// Gives a deposit a parent and a time, and returns the arms in which it exists. The stream
@@ -107,6 +121,9 @@ impl Forest<'_> {
             .unwrap_or(0);
         let mark = self.stream.uniform();
         let parent = self.work.colonies[self.work.primaries[at] as usize];
+        if !parent.boosted {
+            return self.therapies.all;
+        }
         let gamma = self.setting.gamma();
         let start = math::exp(-gamma * parent.log_deficit);
         let z_end = gamma * parent.log_deficit_at(self.resection);
@@ -118,7 +135,7 @@ impl Forest<'_> {
             }
         };
         let time = parent.awake + math::ln(gamma * parent.log_deficit / z) / parent.rate;
-        if time < self.diagnosis || !parent.boosted {
+        if time < self.diagnosis {
             return self.therapies.all;
         }
         // Working out a patient's drugs turns the stream elsewhere; deposits have their own.
@@ -145,8 +162,7 @@ impl Forest<'_> {
             let left = colony.sleep - waking * (self.resection - colony.founded);
             let awake = self.waking_time(self.resection, left.max(0.0));
             self.start_growth(position, awake);
-            let gap = colony.later_gap;
-            self.shed_after(position, awake, gap);
+            self.shed_after(position, awake);
         }
     }
 
@@ -182,7 +198,7 @@ impl Forest<'_> {
         for focus in 0..foci {
             let source = self.stream.uniform() * mean;
             let (field, kill) = (self.stream.uniform(), self.stream.uniform());
-            let marks = draw_marks(self.setting, self.stream, Window::After, Site::Scar, false);
+            let marks = Marks::draw(self.setting, self.stream, Window::After, Site::Scar, false);
             let key = RESIDUAL.child(u64::from(focus));
             let mut colony = self.colony(key, 0, Site::Scar, self.resection, &marks);
             colony.aggressive = false;
@@ -211,7 +227,8 @@ impl Forest<'_> {
             if self.matters_before(&colony, self.stop_of(&colony)) {
                 self.count_followed(&colony);
                 let saved = self.stream.clone();
-                self.admit(colony, trace::Source::Residual, self.therapies.all);
+                self.work.colonies.push(colony);
+                self.admit(trace::Source::Residual, self.therapies.all);
                 *self.stream = saved;
             }
         }
