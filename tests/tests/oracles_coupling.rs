@@ -2,10 +2,12 @@
 //! checked patient by patient on an eventful scenario.
 
 use reseed_model::patient::{Course, Patient};
-use reseed_model::scenario::{Action, Gene, Scenario};
+use reseed_model::scenario::{Action, Direct, Drug, Gene, Scenario};
+use reseed_model::trace::{Site, Source, TraceEvent};
 use reseed_model::{PatientIndex, Simulator};
 use reseed_tests::engine;
-use reseed_tests::scenarios::{arm, eventful};
+use reseed_tests::scenarios::{arm, eventful, quiet};
+use reseed_tests::statistics::z_of_proportion;
 
 const PATIENTS: u64 = 400;
 
@@ -232,4 +234,96 @@ fn twins_of_an_arm_have_the_same_course_under_another_name() {
             assert_eq!(bits(again), bits(control));
         }
     }
+}
+
+/// A drug that holds growth back from resection on changes nothing about what was removed: where
+/// nothing settles in the scar, the founders left in circulation are the control's.
+#[test]
+fn what_was_removed_is_not_slowed_afterwards() {
+    let mut scenario = quiet();
+    // Self-seeds, which alone are boosted, make up much of the tumour.
+    scenario.shedding.home_probability = 1e-4;
+    scenario.shedding.aggressive_fraction = 1.0;
+    scenario.growth.cxcl1_boost = 4.0;
+    scenario.homing.scar_capture = 0.0;
+    scenario.shedding.distant_probability = 3e-8;
+    scenario.local_treatment.burst_fold = 30.0;
+    scenario.local_treatment.burst_days = 15.0;
+    scenario.drugs = vec![Drug {
+        name: "anti-CXCL1".to_owned(),
+        action: Action::Direct(Direct {
+            inhibition: [0.0, 0.0, 0.0, 0.0, 1.0],
+            from_day: 0.0,
+            until_day: f64::INFINITY,
+        }),
+    }];
+    scenario.arms = vec![arm("control", false, &[]), arm("blocker", false, &[0])];
+    let (mut share, mut late, mut enrolled) = (0.0, 0, 0);
+    engine::for_each(&scenario, 96, 0..PATIENTS, |patient| {
+        if let [control, blocker] = patient.courses[..] {
+            assert_eq!(
+                bits(&control),
+                bits(&blocker),
+                "patient {:?}",
+                patient.index
+            );
+            enrolled += 1;
+            late += u64::from(control.distant_days.is_finite());
+        }
+        share += patient.tumour.self_seeded_fraction;
+    });
+    share /= PATIENTS as f64;
+    assert!(
+        share > 0.3 && late > PATIENTS / 4,
+        "{share} {late} {enrolled}"
+    );
+}
+
+/// Section 2: a colony founded by homing is aggressive; a distant one is if its parent is, else
+/// with probability `f_agg`. Residual foci are native.
+#[test]
+fn classes_are_inherited() {
+    let scenario = eventful();
+    let fraction = scenario.shedding.aggressive_fraction;
+    let mut simulator = Simulator::new(&scenario, 97);
+    let (mut inherited, mut drawn, mut hits) = (0, 0, 0);
+    for index in (0..4_000).map(PatientIndex) {
+        let (_, events) = simulator.trace(index, 0);
+        let mut classes = vec![false];
+        let mut resected = false;
+        for event in events {
+            let TraceEvent::Founded {
+                colony,
+                parent,
+                site,
+                source,
+                aggressive,
+                ..
+            } = event
+            else {
+                resected |= matches!(event, TraceEvent::Resected { .. });
+                continue;
+            };
+            assert_eq!(colony, classes.len(), "colonies are numbered in order");
+            match (site, source) {
+                (_, Source::Residual) => assert!(!aggressive, "a native residual focus"),
+                (Site::Primary | Site::Scar, _) => assert!(aggressive, "founded by homing"),
+                (Site::Distant, _) if classes[parent] => {
+                    assert!(aggressive, "patient {index:?}: colony {colony} inherits");
+                    inherited += 1;
+                }
+                // After resection only colonies that can matter are followed, and the class
+                // has a say in that.
+                (Site::Distant, _) if !resected => {
+                    drawn += 1;
+                    hits += u64::from(aggressive);
+                }
+                (Site::Distant, _) => {}
+            }
+            classes.push(aggressive);
+        }
+    }
+    assert!(inherited > 100 && drawn > 1_000, "{inherited} {drawn}");
+    let z = z_of_proportion(hits, drawn, fraction);
+    assert!(z.abs() < 4.5, "{hits} of {drawn} aggressive, z = {z}");
 }

@@ -9,12 +9,11 @@ use reseed_trial::{DAYS_PER_MONTH, Histogram, Trial};
 /// Times are summed in ticks of 1/1024 day, about a minute and a half.
 pub(crate) const TICKS_PER_DAY: f64 = 1024.0;
 
-/// Bins of a trial, and a buffer for the arms of a patient.
+/// Bins of a trial.
 #[derive(Debug, Clone)]
 pub(crate) struct Counting {
     edges_days: Vec<f64>,
     histograms: &'static [Histogram],
-    pub(crate) arms: Vec<ArmRecord>,
 }
 
 impl Counting {
@@ -22,7 +21,6 @@ impl Counting {
         Self {
             edges_days: trial.time_edges_days(),
             histograms: trial.histograms(),
-            arms: Vec::with_capacity(trial.scenario.arms.len()),
         }
     }
 

@@ -102,22 +102,17 @@ impl Engine {
         }
         let follow_up = &self.trial.scenario.follow_up;
         let control = &patient.courses[self.trial.scenario.control];
-        let control_observed = endpoints::observe(follow_up, patient, control);
-        let control_record = self.counting.arm_record(&control_observed);
-        self.counting.arms.clear();
-        for course in &patient.courses {
-            // Most patients fare the same in every arm; what follows is then the same too.
-            let record = if course == control {
-                control_record
-            } else {
-                let observed = endpoints::observe(follow_up, patient, course);
-                self.counting.arm_record(&observed)
-            };
-            self.counting.arms.push(record);
-        }
+        let record = |course| {
+            let observed = endpoints::observe(follow_up, patient, course);
+            self.counting.arm_record(&observed)
+        };
+        // Most patients fare the same in every arm.
+        let others = (patient.courses.iter().enumerate())
+            .filter(|(_, course)| *course != control)
+            .map(|(arm, course)| (arm, record(course)));
         let stratum = self.trial.strata.of(&patient.covariates);
         let bins = self.counting.histogram_bins(patient);
-        accumulator.enrol(stratum, &bins, &self.counting.arms);
+        accumulator.enrol(stratum, &bins, &record(control), others);
         if let Some(records) = records {
             records.push(patient, stratum, follow_up);
         }

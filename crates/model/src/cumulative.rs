@@ -76,9 +76,10 @@ struct RunIntegral {
     ratio: f64,
 }
 
-/// An estimate of the limit is trusted when it repeats to this share of the interval: over ten
-/// years that is a quarter of a minute per mille of inhibition, far below the 0.01 day asked for.
-const LIMIT_TOLERANCE: f64 = 1e-6;
+/// An estimate of the limit is trusted when it repeats to this share of the interval. Estimates
+/// converge twice as fast as the integrals, so over a year the error is far below the 0.01 day
+/// asked for.
+const LIMIT_TOLERANCE: f64 = 1e-5;
 
 impl Profile {
     pub(crate) fn new(schedule: &Schedule, inhibition: &impl Inhibition) -> Self {

@@ -4,6 +4,14 @@
 //! Pure computation: no files, no clock, no threads. A patient is a function of the scenario,
 //! the seed and the screening index, with the same bits on every machine.
 
+// What the tests of the public interface share speaks of the crate by its name.
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod common;
+#[cfg(test)]
+extern crate self as reseed_model;
+
 mod colony;
 mod cumulative;
 pub mod endpoints;

@@ -112,6 +112,18 @@ impl Simulator {
 
     /// Lives a pass and appends its courses, or says why the patient is not enrolled.
     fn live(&mut self, person: &Person, pass: usize) -> Option<Exclusion> {
+        self.try_to_live(person, pass, true)
+            .or_else(|Misjudged| self.try_to_live(person, pass, false))
+            .expect("only haste misjudges a patient")
+    }
+
+    /// The same, unless the patient was misjudged in a hurry.
+    fn try_to_live(
+        &mut self,
+        person: &Person,
+        pass: usize,
+        in_a_hurry: bool,
+    ) -> Result<Option<Exclusion>, Misjudged> {
         let (range, therapies) = &self.passes[pass];
         let mut forest = Forest::new(
             &self.setting,
@@ -121,11 +133,13 @@ impl Simulator {
             &mut self.drugs,
             *person,
         );
+        forest.may_hurry = in_a_hurry;
         match forest.run() {
-            Ending::Excluded(reason) => Some(reason),
+            Ending::Misjudged => Err(Misjudged),
+            Ending::Excluded(reason) => Ok(Some(reason)),
             Ending::Followed => {
                 take_courses(&forest, therapies.len(), &mut self.patient);
-                None
+                Ok(None)
             }
             Ending::Overgrown => {
                 // Together the arms outgrew the limit; alone, each is followed until it does,
@@ -141,15 +155,19 @@ impl Simulator {
                         *person,
                     );
                     if let Ending::Excluded(reason) = forest.run() {
-                        return Some(reason);
+                        return Ok(Some(reason));
                     }
                     take_courses(&forest, 1, &mut self.patient);
                 }
-                None
+                Ok(None)
             }
         }
     }
 }
+
+/// See [`Ending::Misjudged`].
+#[derive(Debug, Clone, Copy)]
+struct Misjudged;
 
 fn take_courses(forest: &Forest<'_>, arms: usize, patient: &mut Patient) {
     patient.covariates = forest.person.covariates;
@@ -162,5 +180,51 @@ fn take_courses(forest: &Forest<'_>, arms: usize, patient: &mut Patient) {
             distant_days: forest.distant_recurrence(arm).unwrap_or(f64::INFINITY),
             frozen_days: forest.frozen,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tumours of a few hundred cells, in which a self-seed more brings diagnosis forward by much.
+    fn small_tumours() -> Scenario {
+        let mut scenario = crate::common::breast();
+        scenario.population.size_median_mm = 0.1;
+        scenario.population.size_min_mm = 0.05;
+        scenario.growth.plateau_cells = 1e6;
+        scenario.growth.establishment = 0.5;
+        scenario.population.shedding_median_per_day = 1e-2;
+        scenario.shedding.home_probability = 1e-2;
+        scenario.growth.cxcl1_boost = 4.0;
+        scenario.growth.colony_sigma = 0.6;
+        scenario.colonies_max = 300;
+        scenario.shedding.distant_probability = 3e-3;
+        scenario.shedding.lung_filter = 1.0;
+        scenario.detection.distant_cells = 300.0;
+        scenario.detection.scar_cells = 300.0;
+        scenario
+    }
+
+    #[test]
+    fn haste_changes_nothing() {
+        let mut simulator = Simulator::new(&small_tumours(), 1);
+        let mut misjudged = 0;
+        for index in 0..20_000 {
+            let person = simulator.screen(PatientIndex(index));
+            let hasty = simulator.try_to_live(&person, 0, true);
+            let courses = std::mem::take(&mut simulator.patient.courses);
+            let thorough = simulator.try_to_live(&person, 0, false);
+            match (hasty, thorough) {
+                (Ok(hasty), Ok(thorough)) => {
+                    assert_eq!(hasty, thorough, "patient {index}");
+                    assert_eq!(courses, simulator.patient.courses, "patient {index}");
+                }
+                (Err(Misjudged), Ok(_)) => misjudged += 1,
+                (_, Err(Misjudged)) => panic!("patient {index} misjudged without haste"),
+            }
+            simulator.patient.courses.clear();
+        }
+        assert!(misjudged > 10, "{misjudged} misjudged: a path not tested");
     }
 }

@@ -73,7 +73,12 @@ fn trial() -> Tally {
             80..130 => [Fate::Distant { bin }; 3],
             _ => [Fate::Well; 3],
         };
-        accumulator.enrol(0, &[], &[control, one, five].map(record));
+        accumulator.enrol(
+            0,
+            &[],
+            &record(control),
+            [(1, record(one)), (2, record(five))],
+        );
     }
     for _ in 0..234 {
         accumulator.exclude(1);

@@ -552,27 +552,31 @@ impl Accumulator {
         self.tally.excluded[reason] += 1;
     }
 
-    /// Counts an enrolled patient. `arms` has one record per arm; `histogram_bins` one bin per
-    /// tumour histogram.
+    /// Counts an enrolled patient, with one bin per tumour histogram, the record in the control,
+    /// and those in the arms where the patient fares otherwise.
     ///
     /// # Panics
-    /// If there is not one record per arm, or a bin or stratum is not in the shape.
-    pub fn enrol(&mut self, stratum: usize, histogram_bins: &[usize], arms: &[ArmRecord]) {
+    /// If an arm, bin or stratum is not in the shape.
+    pub fn enrol(
+        &mut self,
+        stratum: usize,
+        histogram_bins: &[usize],
+        base: &ArmRecord,
+        others: impl IntoIterator<Item = (usize, ArmRecord)>,
+    ) {
         let control = self.tally.shape.control;
-        assert_eq!(arms.len(), self.tally.shape.arms, "one record per arm");
         self.tally.screened[0] += 1;
         self.tally.enrolled[stratum] += 1;
         for (histogram, bin) in histogram_bins.iter().enumerate() {
             let bins = self.tally.shape.histograms[histogram].1;
             self.tally.histograms[histogram][stratum * bins + bin] += 1;
         }
-        let base = &arms[control];
         self.add(stratum, control, base, 1);
-        for (arm, record) in arms.iter().enumerate() {
-            if arm != control && record != base {
+        for (arm, record) in others {
+            if arm != control && record != *base {
                 self.add(stratum, arm, base, u64::MAX);
-                self.add(stratum, arm, record, 1);
-                self.pair(stratum, arm, base, record);
+                self.add(stratum, arm, &record, 1);
+                self.pair(stratum, arm, base, &record);
             }
         }
     }

@@ -178,6 +178,11 @@ impl<'a> LonePrimary<'a> {
         }
     }
 
+    /// ln of its cells at diagnosis.
+    pub fn ln_size(&self) -> f64 {
+        self.ln_size
+    }
+
     /// P(T_dx ≤ `days`): the law of W seen through the growth curve.
     pub fn diagnosed_by(&self, days: f64) -> f64 {
         let ln_weight = self.law.ln_weight(self.ln_size, days);

@@ -1,5 +1,6 @@
 //! Reference implementations: slow, plain, and each by another method than the engine's.
 
+pub mod branching;
 pub mod first_generation;
 pub mod gillespie;
 pub mod ode;

@@ -28,12 +28,10 @@ pub(super) struct LaterSource {
     /// ln of γ times the founder's log deficit.
     ln_z_founder: f64,
     z_least: f64,
-    from: f64,
+    sight: Sight,
     /// e^(−z) of the next point.
     along: f64,
     step: f64,
-    /// e^(−z) at detection.
-    full_reach: f64,
     /// How far it is worth looking.
     limits: Limits,
     /// When every course with the colony stopped as far as was known at the last look.
@@ -112,6 +110,11 @@ impl Slow {
         }
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "a call would write what is drawn to memory and read it back in other pieces"
+    )]
+    #[inline(always)]
     fn draw_gaps(stream: &mut Stream) -> [f64; 2] {
         [
             Self::GAP + stream.exponential(),
@@ -206,6 +209,28 @@ impl Limits {
     }
 }
 
+/// The part of a colony's life in which it sheds after resection.
+#[derive(Debug, Clone, Copy)]
+struct Sight {
+    from: f64,
+    /// e^(−z) at detection.
+    full_reach: f64,
+    gamma: f64,
+}
+
+impl Sight {
+    /// e^(−z) at a time, or at detection if that comes first; zero before the colony sheds.
+    fn until(&self, colony: &Colony, time: f64) -> f64 {
+        if time <= self.from {
+            0.0
+        } else if colony.detected <= time {
+            self.full_reach
+        } else {
+            math::exp(-self.gamma * colony.log_deficit_at(time))
+        }
+    }
+}
+
 /// Days that scar colonies of the kinds of [`Limits`] need at least from founding to be detected
 /// or to found another: numbers of each patient.
 #[derive(Debug, Clone, Copy)]
@@ -289,11 +314,26 @@ impl Forest<'_> {
         if !(start + gaps[0] < full_reach || start + gaps[1] < full_reach) {
             return;
         }
-        let any = self.reach(colony, full_reach, stop);
-        if !(start + gaps[0] < any || start + gaps[1] < any) {
+        let delay = self.scar_delay();
+        let colony = &self.work.colonies[position];
+        let sight = Sight {
+            from,
+            full_reach,
+            gamma,
+        };
+        let (any, slow) = (
+            sight.until(colony, stop),
+            sight.until(colony, stop - delay.slow),
+        );
+        if !(start + gaps[0] < slow || start + gaps[1] < any) {
             return;
         }
-        let limits = self.limits(position, full_reach, stop);
+        let limits = Limits {
+            any,
+            slow,
+            fast: sight.until(colony, stop - delay.fast),
+            slowest: sight.until(colony, stop - delay.slowest),
+        };
         for (class, ordinal) in [(Class::Slow, 1), (Class::Other, 2)] {
             let along = start + gaps[class as usize];
             if along < limits.of(class) {
@@ -308,10 +348,9 @@ impl Forest<'_> {
                     ordinal: 0,
                     ln_z_founder: math::ln(gamma * colony.log_deficit),
                     z_least,
-                    from,
+                    sight,
                     along,
                     step: steps[class as usize],
-                    full_reach,
                     limits,
                     stop,
                     home_rate: self.home_rate(colony, Window::After),
@@ -325,35 +364,6 @@ impl Forest<'_> {
                     self.queue(time, entry(number) | LATER_SOURCE);
                 }
             }
-        }
-    }
-
-    /// How far along a colony it is worth looking until everything stops.
-    fn limits(&mut self, position: usize, full_reach: f64, stop: f64) -> Limits {
-        let delay = self.scar_delay();
-        let colony = &self.work.colonies[position];
-        let until = |days: f64| {
-            let latest = stop - days;
-            if latest <= colony.awake {
-                0.0
-            } else {
-                self.reach(colony, full_reach, latest)
-            }
-        };
-        Limits {
-            any: self.reach(colony, full_reach, stop),
-            slow: until(delay.slow),
-            fast: until(delay.fast),
-            slowest: until(delay.slowest),
-        }
-    }
-
-    /// e^(−z) at a time, or at detection if that comes first.
-    fn reach(&self, colony: &Colony, full_reach: f64, time: f64) -> f64 {
-        if colony.detected <= time {
-            full_reach
-        } else {
-            math::exp(-self.setting.gamma() * colony.log_deficit_at(time))
         }
     }
 
@@ -413,7 +423,14 @@ impl Forest<'_> {
         let stop = self.stop_of(parent);
         if stop < source.stop {
             source.stop = stop;
-            source.limits = self.limits(source.colony as usize, source.full_reach, stop);
+            let delay = self.scar_delay();
+            let parent = &self.work.colonies[source.colony as usize];
+            source.limits = Limits {
+                any: source.sight.until(parent, stop),
+                slow: source.sight.until(parent, stop - delay.slow),
+                fast: source.sight.until(parent, stop - delay.fast),
+                slowest: source.sight.until(parent, stop - delay.slowest),
+            };
         }
         let end = source.end();
         let mut next = None;
@@ -433,7 +450,7 @@ impl Forest<'_> {
                 continue;
             }
             let grown = (source.ln_z_founder - math::ln(z)) * days;
-            let time = (awake + grown).max(source.from);
+            let time = (awake + grown).max(source.sight.from);
             let key = source.key.child(source.ordinal);
             if let Some(colony) = self.prospect(key, source.colony, site, time, &marks, stop) {
                 let founder = Candidate {

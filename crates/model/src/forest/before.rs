@@ -5,7 +5,7 @@
 //! `z_least`; so gaps in v are exponential, and a point is kept with probability z_least/z. No
 //! time step, no special function, and a later stop only cuts the tail.
 
-use super::founders::Marks;
+use super::founders::{Marks, WEIGHT_MAX};
 use super::founding::HomeShare;
 use super::{Candidate, Forest, SOURCE, Stage, Window, entry};
 use crate::colony::Site;
@@ -16,6 +16,10 @@ use crate::trace;
 const BEFORE: u64 = 1;
 const BEFORE_HOME: u64 = 2;
 const BEFORE_HOME_LATE: u64 = 3;
+
+/// Below this z a colony is so near its plateau that the bound in v explodes; then N^γ is bounded
+/// by K^γ, and the points are uniform in time.
+const Z_FLAT: f64 = 0.5;
 
 /// A colony that sheds before resection, with the next founder that settles somewhere.
 ///
@@ -39,7 +43,11 @@ pub(super) struct Source {
     kept_scale: f64,
     along: f64,
     step: f64,
+    /// v at `z_least`.
     reach: f64,
+    /// The window's end: `reach`, or beyond it, near the plateau, in proportion to time.
+    end: f64,
+    flat_unit_days: f64,
     /// Share of the founders that come home.
     home_share: f64,
     /// Bound on capture in it.
@@ -155,10 +163,12 @@ impl Forest<'_> {
         (native / self.person.diagnosis_cells).min(1.0)
     }
 
-    /// Resection as far as it is known: an upper bound before diagnosis.
+    /// Resection as far as it is known: before diagnosis, an upper bound for patients whom no
+    /// metastasis excludes.
     fn resection_so_far(&self) -> f64 {
         if self.stage == Stage::Growing {
-            self.diagnosis + self.setting.scenario.local_treatment.delay_days
+            self.diagnosis.min(self.dominating_end)
+                + self.setting.scenario.local_treatment.delay_days
         } else {
             self.resection
         }
@@ -168,22 +178,35 @@ impl Forest<'_> {
     fn open_source(&mut self, window: &Opening) {
         let colony = &self.work.colonies[window.position];
         let (from_deficit, last_deficit) = window.deficits;
-        let z_least = window.power * last_deficit;
+        let (z_from, z_last) = (window.power * from_deficit, window.power * last_deficit);
+        let z_least = z_last.max(Z_FLAT);
         let rate = window.home_rate + window.distant_rate;
         let step = z_least * colony.rate / rate;
         let reach = math::exp(-z_least);
+        // Days from `z_least` on, in units of v.
+        let unit_days = 1.0 / colony.rate;
+        let flat_days = |z: f64| math::ln(z_least / z) * unit_days;
+        let end = if z_last < Z_FLAT {
+            reach + flat_days(z_last) * rate * step
+        } else {
+            reach
+        };
         let first = window.gap * step;
         // A rate of zero makes the step infinite or not a number.
-        if first.is_nan() || first >= reach {
+        if first.is_nan() || first >= end {
             return;
         }
-        let along = first + math::exp(-window.power * from_deficit);
-        if along >= reach {
+        let start = if z_from < Z_FLAT {
+            reach + flat_days(z_from) * rate * step
+        } else {
+            math::exp(-z_from)
+        };
+        let along = first + start;
+        if along >= end {
             return;
         }
         let (aggressive, awake) = (colony.aggressive, colony.awake);
         let ln_z_founder = math::ln(window.power * colony.log_deficit);
-        let unit_days = 1.0 / colony.rate;
         let stream = self.open_stream(window.key);
         let number = self.work.sources.len();
         self.work.sources.push(Source {
@@ -200,6 +223,8 @@ impl Forest<'_> {
             along,
             step,
             reach,
+            end,
+            flat_unit_days: 1.0 / (rate * step),
             home_share: window.home_rate / rate,
             capture: window.capture,
             time: 0.0,
@@ -240,6 +265,10 @@ impl Forest<'_> {
         let next = source.advance(stream);
         self.requeue(next);
         self.followed += 1;
+        if site == Site::Distant && self.is_doomed() && self.is_idle(time, &marks) {
+            self.hurried = true;
+            return;
+        }
         let mut colony = self.colony(key, parent, site, time, &marks);
         if site == Site::Distant && colony.awake.is_finite() {
             colony.detected = colony.reaches(self.setting.distant_deficit);
@@ -259,6 +288,26 @@ impl Forest<'_> {
             });
         }
     }
+
+    /// Whether, as far as is known, a metastasis will be detected before diagnosis. Then nothing
+    /// but the primary site's size by that day is asked of the patient any more.
+    fn is_doomed(&self) -> bool {
+        self.may_hurry && self.dominating_end <= self.diagnosis_least
+    }
+
+    /// Whether a distant colony founded before diagnosis can neither be the first to be detected
+    /// nor found another.
+    fn is_idle(&self, founded: f64, marks: &Marks) -> bool {
+        let (_, rate) = self.growth_rates(Site::Distant, marks.z);
+        let home_rate = self
+            .rates
+            .home(Site::Distant, marks.aggressive, Window::Before);
+        let (deficit, reach) = self.detection_of(Site::Distant);
+        marks.weight <= WEIGHT_MAX
+            && rate * (self.dominating_end - founded) < self.setting.distant_clock
+            && marks.gap * self.setting.gamma() * deficit * rate
+                >= reach * (home_rate + self.rates.distant())
+    }
 }
 
 impl Source {
@@ -268,8 +317,15 @@ impl Source {
         if self.ordinal > 0 {
             self.along += stream.exponential() * self.step;
         }
-        while self.along < self.reach {
+        while self.along < self.end {
             self.ordinal += 1;
+            if self.along >= self.reach {
+                if self.keep_flat(stream.uniform()) {
+                    return Some(self.time);
+                }
+                self.along += stream.exponential() * self.step;
+                continue;
+            }
             let z = -math::ln(self.along);
             let kept = stream.uniform() * z;
             if kept < self.z_least {
@@ -282,6 +338,18 @@ impl Source {
             self.along += stream.exponential() * self.step;
         }
         None
+    }
+
+    /// Turns to a point near the plateau, if it is kept.
+    #[cold]
+    fn keep_flat(&mut self, uniform: f64) -> bool {
+        let flat_from = (self.ln_z_founder - math::ln(self.z_least)) * self.unit_days;
+        let grown = flat_from + (self.along - self.reach) * self.flat_unit_days;
+        let z = math::exp(self.ln_z_founder - grown / self.unit_days);
+        let share = math::exp(-z);
+        self.fate = uniform / share;
+        self.time = self.awake + grown.max(0.0);
+        uniform < share
     }
 
     /// Where the founder goes, with its mark.

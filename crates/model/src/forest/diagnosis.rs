@@ -70,6 +70,13 @@ impl Forest<'_> {
         // step in which no colony shrinks by more than e^(-1/2), the site shrinks at no less
         // than 0.6 of its speed; so twice the time that the unsolved cells take at full speed
         // is more than enough to undo them.
+        if self.unsolved_cells > self.person.diagnosis_cells {
+            // It reaches the size of diagnosis alone, and must not shed until the old bound.
+            self.search_diagnosis(self.now);
+            self.diagnosis_least = self.diagnosis;
+            self.unsolved_cells = 0.0;
+            return 0.0;
+        }
         let back = 2.0 * self.unsolved_cells / self.site_speed;
         self.diagnosis_least = if back * self.fastest_growth < 0.5 {
             self.diagnosis - back

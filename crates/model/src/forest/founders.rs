@@ -112,7 +112,11 @@ impl Marks {
 }
 
 /// Waiting time of a dormant colony, or zero.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "a call would write what is drawn to memory and read it back in other pieces"
+)]
+#[inline(always)]
 pub(super) fn draw_sleep(setting: &Setting, stream: &mut Stream) -> f64 {
     let probability = setting.scenario.dormancy.probability;
     if probability > 0.0 && stream.uniform() < probability {

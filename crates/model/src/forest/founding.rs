@@ -222,8 +222,10 @@ impl Forest<'_> {
         for group in 0..self.therapies.cxcl1_groups.len() {
             let members = self.therapies.cxcl1_groups[group].arms & arms;
             if members != 0 {
+                let inhibited =
+                    self.inhibited_days(group, time) - self.inhibited_days(group, colony.awake);
                 let clock = colony.rate * (time - colony.awake)
-                    - self.boost_rate(colony) * self.inhibited_days(group, colony.awake, time);
+                    - self.boost_rate(colony) * inhibited.max(0.0);
                 deficits.push((members, colony.log_deficit * math::exp(-clock)));
             }
         }
@@ -239,19 +241,12 @@ impl Forest<'_> {
         }
     }
 
-    /// ∫ E_CXCL1 between two times in a group of arms, days.
-    fn inhibited_days(&mut self, group: usize, from: f64, to: f64) -> f64 {
-        let (from, to) = (self.day(from), self.day(to));
-        let mut until = |day: f64| {
-            self.courses.cxcl1_integral(
-                &self.setting.scenario,
-                self.stream,
-                self.therapies,
-                group,
-                day,
-            )
-        };
-        (until(to) - until(from)).max(0.0)
+    /// ∫ E_CXCL1 from long ago to a time in a group of arms, days.
+    fn inhibited_days(&mut self, group: usize, until: f64) -> f64 {
+        let day = self.day(until);
+        let scenario = &self.setting.scenario;
+        self.courses
+            .cxcl1_integral(scenario, self.stream, self.therapies, group, day)
     }
 
     /// Detection of a boosted colony in a group of arms: the clock, slowed by the inhibited
@@ -261,8 +256,9 @@ impl Forest<'_> {
         let boost = self.boost_rate(colony);
         let (mut low, mut high) = (colony.detected, colony.awake + goal / colony.base_rate);
         let mut time = low;
+        let before = self.inhibited_days(group, colony.awake);
         for _ in 0..100 {
-            let inhibited = self.inhibited_days(group, colony.awake, time);
+            let inhibited = (self.inhibited_days(group, time) - before).max(0.0);
             let missing = goal - (colony.rate * (time - colony.awake) - boost * inhibited);
             if missing > 0.0 {
                 low = time;

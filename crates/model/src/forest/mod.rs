@@ -54,6 +54,8 @@ pub(crate) struct Setting {
     /// Clock from founding to detection of a scar colony of [`founders::WEIGHT_MAX`]; zero where it
     /// is detected at once.
     scar_clock: f64,
+    /// The same of a distant colony.
+    distant_clock: f64,
     /// e^(−γ·deficit) at detection.
     scar_reach: f64,
     distant_reach: f64,
@@ -82,6 +84,7 @@ impl Setting {
             ln_plateau,
             founder_deficit,
             scar_clock: math::ln((heavy_deficit / scar_deficit).max(1.0)),
+            distant_clock: math::ln((heavy_deficit / distant_deficit).max(1.0)),
             plateau_shedding: math::exp(gamma * ln_plateau),
             scar_deficit,
             distant_deficit,
@@ -173,6 +176,9 @@ pub(crate) enum Ending {
     Excluded(Exclusion),
     /// After the end of the dominating course, the arms' forests together outgrew the limit.
     Overgrown,
+    /// Diagnosed after all before the metastasis that seemed to come first, when something had
+    /// been left out: to be lived again unhurried.
+    Misjudged,
 }
 
 /// One pass of one patient.
@@ -222,6 +228,11 @@ pub(crate) struct Forest<'a> {
     followed_beyond: u64,
     looked_at: u64,
     looks_max: u64,
+    /// Whether what only matters after diagnosis may be left out for a patient who seems to be
+    /// metastatic before.
+    pub(crate) may_hurry: bool,
+    /// Whether it was.
+    hurried: bool,
     /// Whether the pass has a single arm, which is frozen where it outgrows the limit.
     alone: bool,
     /// When it was, days from resection.
@@ -283,6 +294,8 @@ impl<'a> Forest<'a> {
             followed_beyond: 0,
             looked_at: 0,
             looks_max,
+            may_hurry: false,
+            hurried: false,
             alone: therapies.len() == 1,
             frozen: f64::INFINITY,
         }
@@ -331,6 +344,9 @@ impl<'a> Forest<'a> {
                         self.solve_diagnosis();
                     }
                     if until >= self.diagnosis {
+                        if self.hurried {
+                            return Ending::Misjudged;
+                        }
                         if let Some(reason) = self.diagnose() {
                             return Ending::Excluded(reason);
                         }

@@ -73,11 +73,11 @@ pub(crate) fn part(layout: &Layout, range: Range<u64>, records: bool) -> Part {
             continue;
         }
         let base = record(&mut numbers, layout);
-        let arms: Vec<ArmRecord> = (0..layout.shape.arms)
-            .map(|arm| {
-                let differs = arm != layout.shape.control && numbers.below(3) == 0;
+        let others: Vec<(usize, ArmRecord)> = (0..layout.shape.arms)
+            .filter(|arm| *arm != layout.shape.control)
+            .filter_map(|arm| {
                 let other = record(&mut numbers, layout);
-                if differs { other } else { base }
+                (numbers.below(3) == 0).then_some((arm, other))
             })
             .collect();
         let bins: Vec<usize> = layout
@@ -86,7 +86,7 @@ pub(crate) fn part(layout: &Layout, range: Range<u64>, records: bool) -> Part {
             .iter()
             .map(|(_, bins)| numbers.below(*bins))
             .collect();
-        accumulator.enrol(numbers.below(layout.shape.strata), &bins, &arms);
+        accumulator.enrol(numbers.below(layout.shape.strata), &bins, &base, others);
         enrolled.push(index);
     }
     Part {

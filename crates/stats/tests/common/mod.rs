@@ -121,7 +121,12 @@ pub fn tally_of(shape: &Shape, patients: &[Screened]) -> Tally {
                 stratum,
                 histogram_bins,
                 arms,
-            } => accumulator.enrol(*stratum, histogram_bins, arms),
+            } => accumulator.enrol(
+                *stratum,
+                histogram_bins,
+                &arms[shape.control],
+                arms.iter().copied().enumerate(),
+            ),
         }
     }
     accumulator.finish()
@@ -157,7 +162,7 @@ pub fn tally_of_pairs(
 ) -> Tally {
     let mut accumulator = Accumulator::new(shape(1, 2, 0, bins));
     for (control, arm) in pairs {
-        accumulator.enrol(0, &[0, 0], &[control, arm]);
+        accumulator.enrol(0, &[0, 0], &control, [(1, arm)]);
     }
     accumulator.finish()
 }
