@@ -1,9 +1,10 @@
 //! Transcendental functions with the same bits on every machine.
 //!
 //! The platform's `exp` and `ln` change with the processor (section 8, promise 5). The engine's
-//! two hot functions are written here in plain IEEE arithmetic, without fused operations, so
-//! that the compiler can inline them and every machine gives the same bits; they are within two
-//! units in the last place. The rest are the correctly rounded functions of CORE-MATH, which
+//! two hot functions are written here in IEEE arithmetic, fused only where it says so, so that
+//! the compiler can inline them and every machine gives the same bits: a fused operation is
+//! rounded once, whether the processor has it or a library stands in. They are within two and a
+//! half units in the last place. The rest are the correctly rounded functions of CORE-MATH, which
 //! also serve as the reference in the tests. With feature `count`, evaluations are counted for the benchmark's floor.
 
 /// Work counted on this thread since the start, with feature `count`.
