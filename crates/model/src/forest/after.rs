@@ -188,6 +188,26 @@ impl Limits {
     const Z_SLOWEST: f64 = 1.0;
     const GAP_SLOWEST: f64 = 0.25;
 
+    /// The limits of whole classes.
+    fn of_classes(sight: &Sight, colony: &Colony, stop: f64, delay: Delay) -> Self {
+        let any = sight.until(colony, stop);
+        Self {
+            any,
+            slow: sight.until(colony, stop - delay.slow),
+            fast: any,
+            slowest: any,
+        }
+    }
+
+    /// With those of parts of classes, worth their work only for a source that is opened.
+    fn refined(self, sight: &Sight, colony: &Colony, stop: f64, delay: Delay) -> Self {
+        Self {
+            fast: sight.until(colony, stop - delay.fast),
+            slowest: sight.until(colony, stop - delay.slowest),
+            ..self
+        }
+    }
+
     #[inline]
     fn rule_out(&self, marks: &Marks, along: f64) -> bool {
         let least_gap = marks.later_gaps[0].min(marks.later_gaps[1]);
@@ -321,19 +341,11 @@ impl Forest<'_> {
             full_reach,
             gamma,
         };
-        let (any, slow) = (
-            sight.until(colony, stop),
-            sight.until(colony, stop - delay.slow),
-        );
-        if !(start + gaps[0] < slow || start + gaps[1] < any) {
+        let limits = Limits::of_classes(&sight, colony, stop, delay);
+        if !(start + gaps[0] < limits.slow || start + gaps[1] < limits.any) {
             return;
         }
-        let limits = Limits {
-            any,
-            slow,
-            fast: sight.until(colony, stop - delay.fast),
-            slowest: sight.until(colony, stop - delay.slowest),
-        };
+        let limits = limits.refined(&sight, colony, stop, delay);
         for (class, ordinal) in [(Class::Slow, 1), (Class::Other, 2)] {
             let along = start + gaps[class as usize];
             if along < limits.of(class) {
@@ -425,12 +437,12 @@ impl Forest<'_> {
             source.stop = stop;
             let delay = self.scar_delay();
             let parent = &self.work.colonies[source.colony as usize];
-            source.limits = Limits {
-                any: source.sight.until(parent, stop),
-                slow: source.sight.until(parent, stop - delay.slow),
-                fast: source.sight.until(parent, stop - delay.fast),
-                slowest: source.sight.until(parent, stop - delay.slowest),
-            };
+            source.limits = Limits::of_classes(&source.sight, parent, stop, delay).refined(
+                &source.sight,
+                parent,
+                stop,
+                delay,
+            );
         }
         let end = source.end();
         let mut next = None;

@@ -73,13 +73,14 @@ pub(crate) fn part(layout: &Layout, range: Range<u64>, records: bool) -> Part {
             continue;
         }
         let base = record(&mut numbers, layout);
-        let others: Vec<(usize, ArmRecord)> = (0..layout.shape.arms)
-            .filter(|arm| *arm != layout.shape.control)
-            .filter_map(|arm| {
-                let other = record(&mut numbers, layout);
-                (numbers.below(3) == 0).then_some((arm, other))
-            })
-            .collect();
+        let mut others: Vec<(usize, ArmRecord)> = Vec::new();
+        for arm in 0..layout.shape.arms {
+            let differs = arm != layout.shape.control && numbers.below(3) == 0;
+            let other = record(&mut numbers, layout);
+            if differs {
+                others.push((arm, other));
+            }
+        }
         let bins: Vec<usize> = layout
             .shape
             .histograms
