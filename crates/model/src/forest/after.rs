@@ -266,16 +266,16 @@ impl LaterSource {
         self.limits.of(self.class)
     }
 
-    /// Draws a founder's destination, mark and colony.
+    /// Draws a founder's destination, mark and colony. A slow one's mark is left open: what its
+    /// point's acceptance leaves of a uniform will do.
     #[expect(
         clippy::inline_always,
         reason = "a call would write what is drawn to memory and read it back in other pieces"
     )]
     #[inline(always)]
-    fn draw(&self, setting: &Setting, stream: &mut Stream) -> (Site, f64, Marks) {
+    fn draw(&self, setting: &Setting, stream: &mut Stream) -> (Site, Option<f64>, Marks) {
         if self.class == Class::Slow {
-            let mark = stream.uniform();
-            return (Site::Scar, mark, Slow::draw(setting, stream));
+            return (Site::Scar, None, Slow::draw(setting, stream));
         }
         let home_rate = self.home_rate * (1.0 - Slow::SHARE);
         let fate = stream.uniform() * (home_rate + self.distant_rate);
@@ -285,7 +285,7 @@ impl LaterSource {
         } else {
             Marks::draw(setting, stream, Window::After, site, self.aggressive)
         };
-        (site, mark, marks)
+        (site, Some(mark), marks)
     }
 }
 
@@ -458,7 +458,8 @@ impl Forest<'_> {
                 continue;
             }
             let z = -math::ln(along);
-            if accept * z >= source.z_least {
+            let kept = accept * z;
+            if kept >= source.z_least {
                 continue;
             }
             let grown = (source.ln_z_founder - math::ln(z)) * days;
@@ -468,7 +469,7 @@ impl Forest<'_> {
                 let founder = Candidate {
                     colony,
                     window: Window::After,
-                    mark,
+                    mark: mark.unwrap_or(kept / source.z_least),
                     untreated: HomeShare::equal(1.0),
                 };
                 if source.candidate == NONE_YET {

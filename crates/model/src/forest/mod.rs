@@ -123,6 +123,8 @@ pub(crate) struct Workspace {
     sleepers: Vec<u32>,
     /// γ·(ln K − ln N) and (N/K)^γ at resection of the colonies at the primary site.
     removed: Vec<(f64, f64)>,
+    /// Mean lymph-node deposits of each.
+    node_means: Vec<f64>,
 }
 
 /// In which window a founder was shed.

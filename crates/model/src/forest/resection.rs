@@ -83,18 +83,20 @@ impl Forest<'_> {
         if rate == 0.0 {
             return Vec::new();
         }
-        let means: Vec<f64> = (0..self.work.primaries.len())
-            .map(|at| self.shed_by_primary(at, rate))
-            .collect();
+        let mut means = std::mem::take(&mut self.work.node_means);
+        means.clear();
+        means.extend((0..self.work.primaries.len()).map(|at| self.shed_by_primary(at, rate)));
         let mean: f64 = means.iter().sum();
         let nodes = self.poisson(mean, self.person.node_uniform, NODE_COUNT);
         self.person.covariates.nodes = nodes;
         let slowed_before_resection = self.therapies.slow_growth_before(0.0) && means.len() > 1;
-        if !slowed_before_resection {
-            return Vec::new();
+        let mut places = Vec::new();
+        if slowed_before_resection && nodes > 0 {
+            self.stream.open(NODES);
+            places.extend((0..nodes).map(|_| self.place_node(&means, mean)));
         }
-        self.stream.open(NODES);
-        (0..nodes).map(|_| self.place_node(&means, mean)).collect()
+        self.work.node_means = means;
+        places
     }
 
     /// Mean deposits of a primary-site colony up to resection, by the exponential integral.
