@@ -303,6 +303,29 @@ impl Courses {
         remaining
     }
 
+    /// Day from resection after which no drug of a group of arms inhibits CXCL1.
+    pub(crate) fn cxcl1_until_day(
+        &mut self,
+        scenario: &Scenario,
+        stream: &mut Stream,
+        therapies: &Therapies,
+        group: usize,
+    ) -> f64 {
+        let mut until_day = f64::NEG_INFINITY;
+        for &drug in &therapies.cxcl1_groups[group].drugs {
+            until_day = until_day.max(match &scenario.drugs[drug].action {
+                Action::Direct(direct) => direct.until_day,
+                Action::Dosed(_) => {
+                    self.learn(scenario, stream, drug);
+                    self.kinetics[drug]
+                        .as_ref()
+                        .map_or(f64::INFINITY, Kinetics::until_day)
+                }
+            });
+        }
+        until_day
+    }
+
     /// ∫ `E_CXCL1` over days from resection in a group of arms, from long ago to `day`.
     pub(crate) fn cxcl1_integral(
         &mut self,

@@ -221,7 +221,7 @@ impl Forest<'_> {
         let mut deficits = Vec::new();
         for group in 0..self.therapies.cxcl1_groups.len() {
             let members = self.therapies.cxcl1_groups[group].arms & arms;
-            if members != 0 {
+            if members != 0 && self.may_be_slowed(colony, group) {
                 let inhibited =
                     self.inhibited_days(group, time) - self.inhibited_days(group, colony.awake);
                 let clock = colony.rate * (time - colony.awake)
@@ -239,6 +239,16 @@ impl Forest<'_> {
         } else {
             0.0
         }
+    }
+
+    /// Whether CXCL1 is still inhibited in a group of arms when a colony wakes. That most wake
+    /// later spares most patients the integral.
+    fn may_be_slowed(&mut self, colony: &Colony, group: usize) -> bool {
+        let scenario = &self.setting.scenario;
+        let until_day = self
+            .courses
+            .cxcl1_until_day(scenario, self.stream, self.therapies, group);
+        self.day(colony.awake) < until_day
     }
 
     /// ∫ E_CXCL1 from long ago to a time in a group of arms, days.
@@ -409,7 +419,7 @@ impl Forest<'_> {
         if self.boost_rate(colony) > 0.0 {
             for group in 0..self.therapies.cxcl1_groups.len() {
                 let members = self.therapies.cxcl1_groups[group].arms & colony.arms;
-                if members != 0 {
+                if members != 0 && self.may_be_slowed(colony, group) {
                     let time = self.detection_in(colony, group, self.setting.scar_deficit);
                     slowed |= members;
                     last = last.max(time);
