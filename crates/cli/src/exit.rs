@@ -103,9 +103,10 @@ impl Failure {
 
 fn of_results(error: &ResultsError) -> Exit {
     match error {
-        ResultsError::Io { .. } | ResultsError::Hdf5 { .. } | ResultsError::Locked { .. } => {
-            Exit::System
-        }
+        ResultsError::Io { .. }
+        | ResultsError::Hdf5 { .. }
+        | ResultsError::Locked { .. }
+        | ResultsError::Fenced { .. } => Exit::System,
         ResultsError::Kind { .. }
         | ResultsError::Newer { .. }
         | ResultsError::Damaged { .. }

@@ -210,7 +210,7 @@ impl Parts {
     /// Ranges that need not be simulated.
     fn present(&self, goal: &Goal) -> Vec<Range<u64>> {
         let base = goal.base.into_iter().flat_map(|base| base.ranges.clone());
-        let parts = self.store.committed().iter().map(|info| info.range.clone());
+        let parts = self.store.committed().map(|info| info.range.clone());
         base.chain(parts.filter(|range| !in_base(goal, range)))
             .collect()
     }
@@ -218,7 +218,7 @@ impl Parts {
     /// Writes the result and removes the parts.
     fn merge(self, goal: &Goal, threads: usize) -> Result<ResultFile, Failure> {
         let base = goal.base.map(|_| goal.out.to_path_buf());
-        let parts = self.store.committed().iter();
+        let parts = self.store.committed();
         let sources: Vec<PathBuf> = base
             .into_iter()
             .chain(
@@ -308,7 +308,7 @@ pub(crate) fn remove_leftovers(goal: &Goal, file: &ResultFile) -> Result<(), Fai
     }
     let store = open_store(goal, &dir)?;
     let merged = |range: &Range<u64>| covers(&file.ranges, range);
-    if store.committed().iter().all(|info| merged(&info.range)) {
+    if store.committed().all(|info| merged(&info.range)) {
         drop(store);
         fs::remove_dir_all(&dir).map_err(Failure::system("remove", &dir))?;
     }

@@ -102,6 +102,18 @@ pub enum ResultsError {
         /// The store.
         dir: PathBuf,
     },
+    /// Another process has opened the store since.
+    #[error(
+        "{} was taken over by another reseed process ({by}), so this one commits nothing more; \
+         stop one of the two",
+        dir.display()
+    )]
+    Fenced {
+        /// The store.
+        dir: PathBuf,
+        /// What the other says of itself.
+        by: String,
+    },
     /// Tallies that do not add up.
     #[error("tallies of {} do not merge: {source}", path.display())]
     Tally {
