@@ -180,9 +180,11 @@ impl<S: Sink> Desk<'_, S> {
     }
 
     fn lease(&self) -> Option<Lease> {
-        let effects = self
-            .lock()
-            .apply(Event::Request { worker: SELF }, self.now());
+        let request = Event::Request {
+            worker: SELF,
+            wanted: 1,
+        };
+        let effects = self.lock().apply(request, self.now());
         effects.into_iter().find_map(|effect| match effect {
             Effect::Lease(lease) => Some(lease),
             _ => None,

@@ -167,10 +167,10 @@ impl Ledger {
     pub fn apply(&mut self, event: Event, now: Millis) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            Event::Request { worker } => {
+            Event::Request { worker, wanted } => {
                 self.hear(worker, now);
                 self.expire(now, &mut effects);
-                self.request(worker, now, &mut effects);
+                self.request(worker, wanted, now, &mut effects);
             }
             Event::Renew { worker, attempts } => {
                 self.hear(worker, now);
@@ -228,28 +228,55 @@ impl Ledger {
         self.progress.workers = self.workers.len();
     }
 
-    fn request(&mut self, worker: WorkerId, now: Millis, effects: &mut Vec<Effect>) {
+    fn request(&mut self, worker: WorkerId, wanted: u32, now: Millis, effects: &mut Vec<Effect>) {
         match self.phase {
             Phase::Finished => return effects.push(Effect::Wait(Wait::Finished)),
             Phase::Failed(_) => return effects.push(Effect::Wait(Wait::Failed)),
             Phase::Running => {}
         }
-        let found = self
-            .take_open(worker)
-            .map(|shard| (shard, Purpose::Compute))
-            .or_else(|| {
-                self.take_straggler(worker, now)
-                    .map(|shard| (shard, Purpose::Repeat))
-            })
-            .or_else(|| {
-                self.audits
-                    .take(worker)
-                    .map(|shard| (shard, Purpose::Audit))
-            });
+        let before = effects.len();
+        for _ in 0..self.share().min(wanted as usize) {
+            let Some(shard) = self.take_open(worker) else {
+                break;
+            };
+            effects.push(Effect::Lease(self.grant(
+                worker,
+                shard,
+                Purpose::Compute,
+                now,
+            )));
+        }
+        if effects.len() > before {
+            return;
+        }
+        let found = if wanted == 0 {
+            None
+        } else {
+            self.take_second(worker, now)
+        };
         effects.push(match found {
             Some((shard, purpose)) => Effect::Lease(self.grant(worker, shard, purpose, now)),
             None => Effect::Wait(Wait::Busy),
         });
+    }
+
+    /// Open shards that one worker may take at once: an equal share, so that nobody hoards the
+    /// last ones while others idle.
+    fn share(&self) -> usize {
+        let workers = self.workers.len().max(1);
+        self.progress.shards_open.div_ceil(workers).max(1)
+    }
+
+    /// A shard to compute a second time: one that another worker is late with, or else an
+    /// audit. It is never one that this worker holds or committed: a late shard has a single
+    /// holder, another worker; a committed shard has no compute leases any more, waits for an
+    /// audit only while nobody is at it, and is reserved from the worker that committed it.
+    fn take_second(&mut self, worker: WorkerId, now: Millis) -> Option<(ShardId, Purpose)> {
+        if let Some(shard) = self.take_straggler(worker, now) {
+            return Some((shard, Purpose::Repeat));
+        }
+        let shard = self.audits.take(worker)?;
+        Some((shard, Purpose::Audit))
     }
 
     /// An open shard; one that failed on this worker only if there is no other worker.

@@ -103,10 +103,13 @@ pub struct Lease {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A worker asks for a shard.
+    /// A worker asks for shards, some of them to have at hand when it is done with others.
     Request {
         /// Who.
         worker: WorkerId,
+        /// How many leases it would like. The driver keeps this small; the ledger gives no
+        /// worker more than its share of what is open.
+        wanted: u32,
     },
     /// A heartbeat: the worker is alive and still computing these. Leases that it does not
     /// name run out: their grant may never have reached it.
@@ -160,7 +163,7 @@ pub enum Event {
 pub enum Effect {
     /// Grant this lease to the worker that asked.
     Lease(Lease),
-    /// There is no shard for the worker that asked.
+    /// There is no shard at all for the worker that asked.
     Wait(Wait),
     /// A lease was prolonged.
     Renewed {

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 use reseed_coordinator::{
-    Attempt, Digest, Effect, Event, Fatal, Lease, Ledger, Millis, Phase, Rules, WorkerId, plan,
+    Attempt, Digest, Effect, Event, Fatal, Lease, Ledger, Millis, Phase, Purpose, Rules, WorkerId,
+    plan,
 };
 
 const LEASE_MS: u64 = 50;
@@ -13,7 +14,7 @@ const LEASE_MS: u64 = 50;
 /// One step of a random history. Numbers pick among what exists, modulo its count.
 #[derive(Debug, Clone)]
 enum Step {
-    Request(u64),
+    Request(u64, u32),
     /// Delivers any lease ever granted, ended or not.
     Deliver(usize),
     /// The same, with a wrong digest.
@@ -28,7 +29,7 @@ enum Step {
 fn step(corrupt: bool) -> impl Strategy<Value = Step> {
     let any = || any::<usize>();
     prop_oneof![
-        8 => (0u64..4).prop_map(Step::Request),
+        8 => (0u64..4, 0u32..5).prop_map(|(worker, wanted)| Step::Request(worker, wanted)),
         5 => any().prop_map(Step::Deliver),
         u32::from(corrupt) => any().prop_map(Step::Corrupt),
         2 => any().prop_map(Step::Renew),
@@ -52,7 +53,10 @@ struct World {
     plan: Vec<Range<u64>>,
     now: u64,
     granted: Vec<Lease>,
-    store: BTreeMap<u64, Digest>,
+    /// Who committed which digest.
+    store: BTreeMap<u64, (WorkerId, Digest)>,
+    /// Leases that the ledger has not ended.
+    held: BTreeMap<Attempt, Lease>,
     /// Digests delivered for each shard while the run had not failed.
     delivered: BTreeMap<u64, BTreeSet<[u8; 32]>>,
     failures: u64,
@@ -74,6 +78,7 @@ impl World {
             now: 0,
             granted: Vec::new(),
             store: BTreeMap::new(),
+            held: BTreeMap::new(),
             delivered: BTreeMap::new(),
             failures: 0,
             log: Vec::new(),
@@ -83,14 +88,26 @@ impl World {
     fn apply(&mut self, event: Event) {
         let failed_before = matches!(self.ledger.phase(), Phase::Failed(_));
         let delivered = match &event {
-            Event::Deliver { range, digest, .. } => Some((range.clone(), *digest)),
+            Event::Deliver {
+                worker,
+                range,
+                digest,
+                ..
+            } => Some((*worker, range.clone(), *digest)),
             _ => None,
         };
-        if let (false, Some((range, digest))) = (failed_before, &delivered) {
+        if let (false, Some((_, range, digest))) = (failed_before, &delivered) {
             let all = self.delivered.entry(range.start).or_default();
             all.insert(digest.0);
         }
+        let ended = self.ended(&event);
         let effects = self.ledger.apply(event, Millis(self.now));
+        let refused = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Refuse { .. }));
+        if !refused {
+            self.held.retain(|attempt, _| !ended.contains(attempt));
+        }
         for effect in &effects {
             match effect {
                 Effect::Lease(lease) => {
@@ -99,24 +116,98 @@ impl World {
                         self.granted.iter().all(|old| old.attempt < lease.attempt),
                         "attempt numbers only grow"
                     );
+                    self.check_lease(lease);
                     self.granted.push(lease.clone());
+                    self.held.insert(lease.attempt, lease.clone());
+                }
+                Effect::Revoke { attempt, .. } => {
+                    self.held.remove(attempt);
                 }
                 Effect::Commit { range } => {
                     assert!(!failed_before, "a failed run commits nothing");
-                    let (delivered, digest) = delivered.clone().expect("something was delivered");
+                    let (worker, delivered, digest) =
+                        delivered.clone().expect("something was delivered");
                     assert_eq!(*range, delivered);
-                    let before = self.store.insert(range.start, digest);
+                    let before = self.store.insert(range.start, (worker, digest));
                     assert_eq!(before, None, "a shard is committed once");
                 }
                 Effect::Discard { range } => {
-                    let (_, digest) = delivered.clone().expect("something was delivered");
-                    assert_eq!(self.store[&range.start], digest);
+                    let (_, _, digest) = delivered.clone().expect("something was delivered");
+                    assert_eq!(self.store[&range.start].1, digest);
                 }
                 _ => {}
             }
         }
         self.log.extend(effects);
         self.check();
+    }
+
+    /// The leases that their holder ends with an event.
+    fn ended(&self, event: &Event) -> Vec<Attempt> {
+        let ends = |lease: &Lease| match event {
+            Event::Deliver {
+                worker,
+                attempt,
+                range,
+                ..
+            } => (*worker, *attempt, range) == (lease.worker, lease.attempt, &lease.range),
+            Event::Release { worker, attempt }
+            | Event::Fail {
+                worker, attempt, ..
+            } => (*worker, *attempt) == (lease.worker, lease.attempt),
+            Event::Leave { worker } => *worker == lease.worker,
+            _ => false,
+        };
+        let ended = self.held.values().filter(|lease| ends(lease));
+        ended.map(|lease| lease.attempt).collect()
+    }
+
+    /// Nobody gets what it holds or committed itself, and two at most are at a shard.
+    fn check_lease(&self, lease: &Lease) {
+        let holders: Vec<WorkerId> = self
+            .held
+            .values()
+            .filter(|held| held.range == lease.range)
+            .map(|held| held.worker)
+            .collect();
+        let by = self
+            .store
+            .get(&lease.range.start)
+            .map(|(worker, _)| *worker);
+        match lease.purpose {
+            Purpose::Compute => assert_eq!((holders.as_slice(), by), (&[][..], None)),
+            Purpose::Repeat => {
+                assert_eq!((holders.len(), by), (1, None));
+                assert_ne!(holders[0], lease.worker);
+            }
+            Purpose::Audit => {
+                assert_eq!(holders, []);
+                assert_ne!(by.expect("it is committed"), lease.worker);
+            }
+        }
+    }
+
+    /// Asks for shards, and checks what is granted.
+    fn request(&mut self, worker: WorkerId, wanted: u32) {
+        let (granted, logged) = (self.granted.len(), self.log.len());
+        self.apply(Event::Request { worker, wanted });
+        let leases = &self.granted[granted..];
+        let waits = self.log[logged..]
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Wait(_)))
+            .count();
+        assert_eq!(waits, usize::from(leases.is_empty()), "a lease or a wait");
+        assert!(leases.len() <= wanted as usize);
+        assert!(leases.iter().all(|lease| lease.worker == worker));
+        let open = leases.iter().filter(|l| l.purpose == Purpose::Compute);
+        let open = open.count();
+        assert!(
+            open == leases.len() || leases.len() == 1,
+            "one repeat or audit"
+        );
+        let after = self.ledger.progress();
+        let share = (open + after.shards_open).div_ceil(after.workers);
+        assert!(open <= share.max(1), "{open} beside {after:?}");
     }
 
     fn check(&self) {
@@ -160,9 +251,7 @@ impl World {
 
     fn step(&mut self, step: &Step) {
         match *step {
-            Step::Request(worker) => self.apply(Event::Request {
-                worker: WorkerId(worker),
-            }),
+            Step::Request(worker, wanted) => self.request(WorkerId(worker), wanted),
             Step::Leave(worker) => self.apply(Event::Leave {
                 worker: WorkerId(worker),
             }),
@@ -214,8 +303,8 @@ impl World {
             self.now += 10;
             for worker in [WorkerId(10), WorkerId(11)] {
                 let known = self.granted.len();
-                self.apply(Event::Request { worker });
-                if let Some(lease) = self.granted.get(known).cloned() {
+                self.request(worker, 2);
+                for lease in self.granted[known..].to_vec() {
                     self.deliver(&lease, truth(&lease.range));
                 }
             }
@@ -243,7 +332,7 @@ proptest! {
         prop_assert_eq!(world.ledger.phase(), &Phase::Finished);
         prop_assert_eq!(world.store.len(), world.plan.len());
         for range in &world.plan {
-            prop_assert_eq!(world.store[&range.start], truth(range));
+            prop_assert_eq!(world.store[&range.start].1, truth(range));
         }
         let finishes = world.log.iter().filter(|e| **e == Effect::Finish).count();
         prop_assert_eq!(finishes, 1);
@@ -270,7 +359,7 @@ proptest! {
         world.calm();
         match world.ledger.phase() {
             Phase::Failed(Fatal::Conflict { range, committed, delivered }) => {
-                prop_assert_eq!(world.store[&range.start], committed.1);
+                prop_assert_eq!(&world.store[&range.start], committed);
                 prop_assert_ne!(committed.1, delivered.1);
             }
             phase => prop_assert_eq!(phase, &Phase::Finished),

@@ -29,17 +29,32 @@ fn audited() -> Rules {
 
 /// Asks for a shard that must be there.
 fn take(ledger: &mut Ledger, worker: WorkerId, at: u64) -> Lease {
-    match ledger
-        .apply(Event::Request { worker }, Millis(at))
-        .as_slice()
-    {
+    match ask(ledger, worker, at).as_slice() {
         [.., Effect::Lease(lease)] => lease.clone(),
         other => panic!("no lease but {other:?}"),
     }
 }
 
 fn ask(ledger: &mut Ledger, worker: WorkerId, at: u64) -> Vec<Effect> {
-    ledger.apply(Event::Request { worker }, Millis(at))
+    ask_for(ledger, worker, 1, at)
+}
+
+fn ask_for(ledger: &mut Ledger, worker: WorkerId, wanted: u32, at: u64) -> Vec<Effect> {
+    ledger.apply(Event::Request { worker, wanted }, Millis(at))
+}
+
+/// Asks for several shards; those granted.
+fn take_many(ledger: &mut Ledger, worker: WorkerId, wanted: u32, at: u64) -> Vec<Lease> {
+    let effects = ask_for(ledger, worker, wanted, at);
+    let leases = effects.into_iter().map(|effect| match effect {
+        Effect::Lease(lease) => lease,
+        other => panic!("no lease but {other:?}"),
+    });
+    leases.collect()
+}
+
+fn starts(leases: &[Lease]) -> Vec<u64> {
+    leases.iter().map(|lease| lease.range.start).collect()
 }
 
 fn give(ledger: &mut Ledger, lease: &Lease, digest: Digest, at: u64) -> Vec<Effect> {
@@ -83,6 +98,38 @@ fn shards_are_leased_in_order_and_committed() {
     );
     assert_eq!(*ledger.phase(), Phase::Finished);
     assert_eq!(ask(&mut ledger, A, 4), [Effect::Wait(Wait::Finished)]);
+}
+
+#[test]
+fn a_worker_gets_several_shards_at_once() {
+    let mut ledger = ledger(5, rules());
+    let leases = take_many(&mut ledger, A, 3, 0);
+    assert_eq!(starts(&leases), [0, 10, 20]);
+    assert!(leases.windows(2).all(|two| two[0].attempt < two[1].attempt));
+    assert_eq!(starts(&take_many(&mut ledger, A, 3, 0)), [30, 40]);
+    assert_eq!(
+        ask_for(&mut ledger, A, 3, 0),
+        [Effect::Wait(Wait::Busy)],
+        "one wait, however many were wanted"
+    );
+}
+
+#[test]
+fn who_wants_nothing_gets_nothing() {
+    let mut ledger = ledger(1, rules());
+    assert_eq!(ask_for(&mut ledger, A, 0, 0), [Effect::Wait(Wait::Busy)]);
+    assert_eq!(ledger.progress().shards_open, 1);
+}
+
+#[test]
+fn nobody_takes_more_than_an_equal_share_of_what_is_open() {
+    let mut ledger = ledger(5, rules());
+    for worker in [A, B] {
+        ask_for(&mut ledger, worker, 0, 0);
+    }
+    assert_eq!(starts(&take_many(&mut ledger, A, 9, 0)), [0, 10, 20]);
+    assert_eq!(starts(&take_many(&mut ledger, B, 9, 0)), [30]);
+    assert_eq!(starts(&take_many(&mut ledger, A, 9, 0)), [40]);
 }
 
 #[test]
@@ -349,6 +396,49 @@ fn an_idle_worker_repeats_a_straggler_but_not_its_own() {
             Effect::Finish
         ]
     );
+}
+
+#[test]
+fn one_straggler_a_request_and_never_ones_own() {
+    let mut ledger = ledger(6, rules());
+    for at in [0, 10] {
+        let lease = take(&mut ledger, A, at);
+        give(&mut ledger, &lease, GOOD, at + 10);
+    }
+    assert_eq!(starts(&take_many(&mut ledger, A, 2, 20)), [20, 30]);
+    assert_eq!(starts(&take_many(&mut ledger, B, 2, 20)), [40]);
+    assert_eq!(starts(&take_many(&mut ledger, B, 2, 20)), [50]);
+    for (worker, others) in [(B, [20, 30]), (A, [40, 50])] {
+        for other in others {
+            let repeats = take_many(&mut ledger, worker, 9, 60);
+            assert_eq!(starts(&repeats), [other]);
+            assert_eq!(repeats[0].purpose, Purpose::Repeat);
+        }
+        let effects = ask_for(&mut ledger, worker, 9, 60);
+        assert_eq!(effects, [Effect::Wait(Wait::Busy)]);
+    }
+}
+
+#[test]
+fn one_audit_a_request_and_never_of_ones_own_part() {
+    let mut ledger = ledger(4, audited());
+    ask_for(&mut ledger, B, 0, 0);
+    for lease in take_many(&mut ledger, A, 2, 0) {
+        give(&mut ledger, &lease, GOOD, 1);
+    }
+    for worker in [B, B] {
+        let lease = take(&mut ledger, worker, 1);
+        give(&mut ledger, &lease, GOOD, 1);
+    }
+    for (worker, others) in [(B, [0, 10]), (A, [20, 30])] {
+        for other in others {
+            let audits = take_many(&mut ledger, worker, 9, 1);
+            assert_eq!(starts(&audits), [other]);
+            assert_eq!(audits[0].purpose, Purpose::Audit);
+        }
+        let effects = ask_for(&mut ledger, worker, 9, 1);
+        assert_eq!(effects, [Effect::Wait(Wait::Busy)]);
+    }
 }
 
 #[test]
