@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use crate::message::{
     Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, ShardId,
-    Wait, WorkerId,
+    Verdict, Wait, WorkerId,
 };
 
 #[derive(Debug, Clone)]
@@ -162,6 +162,14 @@ impl Ledger {
         self.progress
     }
 
+    /// What [`Event::Deliver`] would answer, from whomever and under whatever lease, without
+    /// changing anything: a driver can make a part durable before the ledger counts it. The
+    /// verdict holds until the next event.
+    pub fn judge(&self, range: &Range<u64>, digest: Digest) -> Verdict {
+        self.find(range)
+            .map_or(Verdict::Refuse, |shard| self.judge_shard(shard, digest))
+    }
+
     /// Takes one event. An event is judged before the leases that end at `now` are: a renewal
     /// that arrives late counts if nobody noticed the delay.
     pub fn apply(&mut self, event: Event, now: Millis) -> Vec<Effect> {
@@ -183,7 +191,7 @@ impl Ledger {
                 digest,
             } => {
                 self.hear(worker, now);
-                self.deliver((worker, digest), attempt, &range, now, &mut effects);
+                self.deliver((worker, digest), attempt, range, now, &mut effects);
             }
             Event::Release { worker, attempt } => {
                 self.hear(worker, now);
@@ -365,41 +373,49 @@ impl Ledger {
         &mut self,
         by: (WorkerId, Digest),
         attempt: Attempt,
-        range: &Range<u64>,
+        range: Range<u64>,
         now: Millis,
         effects: &mut Vec<Effect>,
     ) {
-        let running = !matches!(self.phase, Phase::Failed(_));
-        let Some(shard) = self.find(range).filter(|_| running) else {
-            let range = range.clone();
+        let Some(shard) = self.find(&range) else {
             return effects.push(Effect::Refuse { range });
         };
-        let held = self.leases.get(&attempt);
-        let lease = match held {
-            Some(lease) if lease.shard == shard => self.end_held(by.0, attempt),
-            _ => None,
-        };
-        match self.shards[shard.0].state {
-            State::Committed(first, digest) if digest == by.1 => {
-                self.agree(shard, first, by.0, lease.as_ref());
-                let range = range.clone();
-                effects.push(Effect::Discard { range });
-            }
-            State::Committed(first, digest) => self.abort(
-                Fatal::Conflict {
-                    range: range.clone(),
+        match self.judge_shard(shard, by.1) {
+            Verdict::Refuse => effects.push(Effect::Refuse { range }),
+            Verdict::Conflict(first, digest) => {
+                if let Some(audit) = self.end_delivered(shard, by.0, attempt) {
+                    self.put_back(&audit, None);
+                }
+                let fatal = Fatal::Conflict {
+                    range,
                     committed: (first, digest),
                     delivered: by,
-                },
-                effects,
-            ),
-            State::Open { .. } | State::Leased(..) => {
-                if let Some(lease) = lease {
+                };
+                self.abort(fatal, effects);
+            }
+            Verdict::Discard => {
+                let lease = self.end_delivered(shard, by.0, attempt);
+                self.agree(shard, by.0, lease.as_ref());
+                effects.push(Effect::Discard { range });
+            }
+            Verdict::Commit => {
+                if let Some(lease) = self.end_delivered(shard, by.0, attempt) {
                     self.timed.0 += now.0.saturating_sub(lease.since.0);
                     self.timed.1 += 1;
                 }
                 self.commit(shard, by, effects);
             }
+        }
+    }
+
+    fn judge_shard(&self, shard: ShardId, digest: Digest) -> Verdict {
+        if matches!(self.phase, Phase::Failed(_)) {
+            return Verdict::Refuse;
+        }
+        match self.shards[shard.0].state {
+            State::Committed(_, first) if first == digest => Verdict::Discard,
+            State::Committed(by, first) => Verdict::Conflict(by, first),
+            State::Open { .. } | State::Leased(..) => Verdict::Commit,
         }
     }
 
@@ -413,9 +429,12 @@ impl Ledger {
 
     /// A second part has the digest of the first: an audit if its worker is another one,
     /// whatever it was made for.
-    fn agree(&mut self, shard: ShardId, first: WorkerId, second: WorkerId, lease: Option<&Lease>) {
+    fn agree(&mut self, shard: ShardId, second: WorkerId, lease: Option<&Lease>) {
         let under_audit = lease.is_some_and(|lease| lease.purpose == Purpose::Audit);
-        let waiting = first != second && self.audits.remove(Some(first), shard);
+        let waiting = match self.shards[shard.0].state {
+            State::Committed(first, _) if first != second => self.audits.remove(Some(first), shard),
+            _ => false,
+        };
         if under_audit || waiting {
             self.progress.audits_open -= 1;
             self.progress.audits_passed += 1;
@@ -490,9 +509,30 @@ impl Ledger {
         }
     }
 
+    /// Ends the run, and with it every lease: nobody's work is wanted any more.
     fn abort(&mut self, fatal: Fatal, effects: &mut Vec<Effect>) {
         self.phase = Phase::Failed(fatal.clone());
         effects.push(Effect::Fail(fatal));
+        while let Some((&attempt, _)) = self.leases.first_key_value()
+            && let Some(lease) = self.end(attempt)
+        {
+            self.put_back(&lease, None);
+            let worker = lease.worker;
+            effects.push(Effect::Revoke { worker, attempt });
+        }
+    }
+
+    /// Ends the lease under which a shard was delivered, if it stands.
+    fn end_delivered(
+        &mut self,
+        shard: ShardId,
+        worker: WorkerId,
+        attempt: Attempt,
+    ) -> Option<Lease> {
+        let lease = self.leases.get(&attempt)?;
+        (lease.shard == shard)
+            .then(|| self.end_held(worker, attempt))
+            .flatten()
     }
 
     /// Ends a lease if this worker holds it.

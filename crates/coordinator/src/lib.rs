@@ -12,7 +12,7 @@ mod plan;
 
 pub use ledger::Ledger;
 pub use message::{
-    Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, Wait,
-    WorkerId,
+    Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, Verdict,
+    Wait, WorkerId,
 };
 pub use plan::{PlanError, SHARDS_MAX, plan};

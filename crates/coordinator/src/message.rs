@@ -200,6 +200,19 @@ pub enum Effect {
     Fail(Fatal),
 }
 
+/// What delivering a part would lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The shard is not committed: the part would be.
+    Commit,
+    /// The shard is committed with the same digest.
+    Discard,
+    /// The shard is committed with another digest: by whom, and which. The run would fail.
+    Conflict(WorkerId, Digest),
+    /// The part does not belong to this plan, or the run has failed.
+    Refuse,
+}
+
 /// Why a worker gets no shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {

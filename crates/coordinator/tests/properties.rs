@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 use reseed_coordinator::{
-    Attempt, Digest, Effect, Event, Fatal, Lease, Ledger, Millis, Phase, Purpose, Rules, WorkerId,
-    plan,
+    Attempt, Digest, Effect, Event, Fatal, Lease, Ledger, Millis, Phase, Purpose, Rules, Verdict,
+    WorkerId, plan,
 };
 
 const LEASE_MS: u64 = 50;
@@ -45,6 +45,23 @@ fn truth(range: &Range<u64>) -> Digest {
     digest[..8].copy_from_slice(&range.start.to_le_bytes());
     digest[8..16].copy_from_slice(&range.end.to_le_bytes());
     Digest(digest)
+}
+
+/// What the ledger did with a part.
+fn verdict_of(effects: &[Effect], delivered: &Range<u64>) -> Verdict {
+    let verdicts = effects.iter().filter_map(|effect| match effect {
+        Effect::Commit { range } => Some((range, Verdict::Commit)),
+        Effect::Discard { range } => Some((range, Verdict::Discard)),
+        Effect::Refuse { range } => Some((range, Verdict::Refuse)),
+        Effect::Fail(Fatal::Conflict {
+            range, committed, ..
+        }) => Some((range, Verdict::Conflict(committed.0, committed.1))),
+        _ => None,
+    });
+    let verdicts = Vec::from_iter(verdicts);
+    assert_eq!(verdicts.len(), 1, "one answer to a part: {effects:?}");
+    assert_eq!(verdicts[0].0, delivered);
+    verdicts[0].1
 }
 
 /// A driver that carries out effects and checks them.
@@ -101,7 +118,13 @@ impl World {
             all.insert(digest.0);
         }
         let ended = self.ended(&event);
+        let verdict = delivered
+            .as_ref()
+            .map(|(_, range, digest)| self.ledger.judge(range, *digest));
         let effects = self.ledger.apply(event, Millis(self.now));
+        if let Some((_, range, _)) = &delivered {
+            assert_eq!(verdict, Some(verdict_of(&effects, range)), "{effects:?}");
+        }
         let refused = effects
             .iter()
             .any(|effect| matches!(effect, Effect::Refuse { .. }));
@@ -137,6 +160,9 @@ impl World {
                 }
                 _ => {}
             }
+        }
+        if matches!(self.ledger.phase(), Phase::Failed(_)) {
+            assert!(self.held.is_empty(), "a failed run has no leases");
         }
         self.log.extend(effects);
         self.check();

@@ -275,6 +275,45 @@ fn a_different_digest_stops_the_run_and_names_both_workers() {
 }
 
 #[test]
+fn a_failed_run_ends_every_lease() {
+    let mut ledger = ledger(4, audited());
+    let late = take(&mut ledger, A, 0);
+    let again = take(&mut ledger, B, 100);
+    let other = take(&mut ledger, B, 100);
+    give(&mut ledger, &again, GOOD, 110);
+    let effects = give(&mut ledger, &late, BAD, 120);
+    let attempt = other.attempt;
+    let revoked = Effect::Revoke { worker: B, attempt };
+    assert!(matches!(effects[0], Effect::Fail(_)));
+    assert_eq!(effects[1..], [revoked.clone()]);
+    let progress = ledger.progress();
+    assert_eq!((progress.shards_open, progress.shards_leased), (3, 0));
+    let attempts = vec![other.attempt];
+    let renewal = Event::Renew {
+        worker: B,
+        attempts,
+    };
+    assert_eq!(ledger.apply(renewal, Millis(121)), [revoked]);
+}
+
+#[test]
+fn a_verdict_foretells_the_answer_and_changes_nothing() {
+    let mut ledger = ledger(2, rules());
+    let lease = take(&mut ledger, A, 0);
+    assert_eq!(ledger.judge(&(0..10), GOOD), Verdict::Commit);
+    assert_eq!(ledger.judge(&(0..10), GOOD), Verdict::Commit);
+    assert_eq!(ledger.judge(&(0..11), GOOD), Verdict::Refuse);
+    assert_eq!(ledger.judge(&(5..10), GOOD), Verdict::Refuse);
+    give(&mut ledger, &lease, GOOD, 1);
+    assert_eq!(ledger.judge(&(0..10), GOOD), Verdict::Discard);
+    assert_eq!(ledger.judge(&(0..10), BAD), Verdict::Conflict(A, GOOD));
+    assert_eq!(ledger.judge(&(10..20), BAD), Verdict::Commit);
+    give(&mut ledger, &lease, BAD, 1);
+    assert_eq!(ledger.judge(&(10..20), GOOD), Verdict::Refuse);
+    assert_eq!(ledger.judge(&(0..10), BAD), Verdict::Refuse);
+}
+
+#[test]
 fn a_range_of_another_plan_is_refused() {
     let mut ledger = ledger(1, rules());
     let mut lease = take(&mut ledger, A, 0);
