@@ -27,12 +27,11 @@ struct Shard {
 #[derive(Debug, Clone)]
 enum State {
     /// In the queue of open shards, kept from the worker on which it failed last.
-    Open {
-        avoid: Option<WorkerId>,
-    },
+    Open { avoid: Option<WorkerId> },
     /// With one worker, or with two near the end.
     Leased(Attempt, Option<Attempt>),
-    Committed(WorkerId, Digest),
+    /// By a worker, or by an earlier process.
+    Committed(Option<WorkerId>, Digest),
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +53,13 @@ enum Timer {
 struct Queue(BTreeMap<Option<WorkerId>, BTreeSet<ShardId>>);
 
 impl Queue {
+    /// A queue of shards for anybody.
+    fn of(shards: impl Iterator<Item = ShardId>) -> Self {
+        let group = BTreeSet::from_iter(shards);
+        let groups = (!group.is_empty()).then_some((None, group));
+        Self(BTreeMap::from_iter(groups))
+    }
+
     fn insert(&mut self, avoid: Option<WorkerId>, shard: ShardId) {
         self.0.entry(avoid).or_default().insert(shard);
     }
@@ -110,27 +116,49 @@ impl Ledger {
     /// If the shards are empty ranges, or not in index order without overlap, as [`crate::plan`]
     /// makes them.
     pub fn new(plan: Vec<Range<u64>>, rules: Rules) -> Self {
-        assert!(
-            plan.iter().all(|range| !range.is_empty())
-                && plan.windows(2).all(|pair| pair[0].end <= pair[1].start),
-            "shards are in index order and do not overlap"
-        );
-        let mut open = Queue::default();
-        for shard in 0..plan.len() {
-            open.insert(None, ShardId(shard));
-        }
-        let progress = Progress {
-            patients: plan.iter().map(|range| range.end - range.start).sum(),
-            shards_open: plan.len(),
-            ..Progress::default()
-        };
-        let shards = plan
-            .into_iter()
-            .map(|range| Shard {
+        Self::of(plan.into_iter().map(|range| (range, None)), rules)
+    }
+
+    /// A ledger of a run that goes on: shards with a digest were committed by an earlier
+    /// process. They are not audited again.
+    ///
+    /// # Panics
+    /// As [`Ledger::new`].
+    pub fn resume(shards: Vec<(Range<u64>, Option<Digest>)>, rules: Rules) -> Self {
+        Self::of(shards.into_iter(), rules)
+    }
+
+    fn of(shards: impl Iterator<Item = (Range<u64>, Option<Digest>)>, rules: Rules) -> Self {
+        let shards: Vec<Shard> = shards
+            .map(|(range, committed)| Shard {
                 range,
-                state: State::Open { avoid: None },
+                state: committed.map_or(State::Open { avoid: None }, |digest| {
+                    State::Committed(None, digest)
+                }),
             })
             .collect();
+        assert!(
+            shards.iter().all(|shard| !shard.range.is_empty())
+                && shards
+                    .windows(2)
+                    .all(|pair| pair[0].range.end <= pair[1].range.start),
+            "shards are in index order and do not overlap"
+        );
+        let mut progress = Progress::default();
+        for Shard { range, state } in &shards {
+            let patients = range.end - range.start;
+            progress.patients += patients;
+            if matches!(state, State::Open { .. }) {
+                progress.shards_open += 1;
+            } else {
+                progress.patients_committed += patients;
+                progress.shards_committed += 1;
+                progress.shards_resumed += 1;
+            }
+        }
+        let open = Queue::of(shards.iter().enumerate().filter_map(|(at, shard)| {
+            matches!(shard.state, State::Open { .. }).then_some(ShardId(at))
+        }));
         let mut ledger = Self {
             next_attempt: rules.first_attempt,
             rules,
@@ -432,7 +460,7 @@ impl Ledger {
     fn agree(&mut self, shard: ShardId, second: WorkerId, lease: Option<&Lease>) {
         let under_audit = lease.is_some_and(|lease| lease.purpose == Purpose::Audit);
         let waiting = match self.shards[shard.0].state {
-            State::Committed(first, _) if first != second => self.audits.remove(Some(first), shard),
+            State::Committed(first, _) if first != Some(second) => self.audits.remove(first, shard),
             _ => false,
         };
         if under_audit || waiting {
@@ -446,7 +474,7 @@ impl Ledger {
     fn commit(&mut self, shard: ShardId, by: (WorkerId, Digest), effects: &mut Vec<Effect>) {
         self.take_back(shard, effects);
         self.failures.remove(&shard);
-        self.shards[shard.0].state = State::Committed(by.0, by.1);
+        self.shards[shard.0].state = State::Committed(Some(by.0), by.1);
         let range = self.shards[shard.0].range.clone();
         self.progress.shards_open -= 1;
         self.progress.shards_committed += 1;
@@ -578,7 +606,7 @@ impl Ledger {
                 self.open.insert(avoid, shard);
             }
             State::Leased(..) => {}
-            State::Committed(by, _) => self.audits.insert(Some(*by), shard),
+            State::Committed(by, _) => self.audits.insert(*by, shard),
         }
     }
 

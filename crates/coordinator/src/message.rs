@@ -207,8 +207,9 @@ pub enum Verdict {
     Commit,
     /// The shard is committed with the same digest.
     Discard,
-    /// The shard is committed with another digest: by whom, and which. The run would fail.
-    Conflict(WorkerId, Digest),
+    /// The shard is committed with another digest: by whom (`None` is an earlier process), and
+    /// which. The run would fail.
+    Conflict(Option<WorkerId>, Digest),
     /// The part does not belong to this plan, or the run has failed.
     Refuse,
 }
@@ -231,13 +232,13 @@ pub enum Fatal {
     #[error(
         "{} and {} computed different results for patients {}..{} (digests {} and {}); \
          one of the two machines is faulty or runs other code: check them and run again",
-        .committed.0, .delivered.0, .range.start, .range.end, .committed.1, .delivered.1
+        committer(.committed.0), .delivered.0, .range.start, .range.end, .committed.1, .delivered.1
     )]
     Conflict {
         /// The patients.
         range: Range<u64>,
-        /// Who committed, and what.
-        committed: (WorkerId, Digest),
+        /// Who committed (`None` is an earlier process), and what.
+        committed: (Option<WorkerId>, Digest),
         /// Who delivered later, and what.
         delivered: (WorkerId, Digest),
     },
@@ -271,6 +272,14 @@ pub enum Fatal {
     },
 }
 
+/// What to call whoever committed a part.
+fn committer(worker: Option<WorkerId>) -> String {
+    worker.map_or_else(
+        || "an earlier process, whose part is in the store,".to_owned(),
+        |worker| worker.to_string(),
+    )
+}
+
 /// Where the run as a whole stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
@@ -295,6 +304,8 @@ pub struct Progress {
     pub shards_leased: usize,
     /// Shards that are committed.
     pub shards_committed: usize,
+    /// Those of them that an earlier process had committed.
+    pub shards_resumed: usize,
     /// Workers heard of lately.
     pub workers: usize,
     /// Audits that wait for a worker or are under way.

@@ -40,6 +40,11 @@ fn step(corrupt: bool) -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Which shards an earlier process has committed: often none, sometimes all.
+fn committed() -> impl Strategy<Value = u64> {
+    prop_oneof![3 => Just(0), 2 => any::<u64>(), 1 => Just(u64::MAX)]
+}
+
 fn truth(range: &Range<u64>) -> Digest {
     let mut digest = [0; 32];
     digest[..8].copy_from_slice(&range.start.to_le_bytes());
@@ -68,10 +73,11 @@ fn verdict_of(effects: &[Effect], delivered: &Range<u64>) -> Verdict {
 struct World {
     ledger: Ledger,
     plan: Vec<Range<u64>>,
+    resumed: usize,
     now: u64,
     granted: Vec<Lease>,
     /// Who committed which digest.
-    store: BTreeMap<u64, (WorkerId, Digest)>,
+    store: BTreeMap<u64, (Option<WorkerId>, Digest)>,
     /// Leases that the ledger has not ended.
     held: BTreeMap<Attempt, Lease>,
     /// Digests delivered for each shard while the run had not failed.
@@ -81,7 +87,8 @@ struct World {
 }
 
 impl World {
-    fn new(patients: u64, shard_patients: u64, audits_per_mille: u64) -> Self {
+    /// The bits of `committed` say which shards an earlier process has committed.
+    fn new(patients: u64, shard_patients: u64, audits_per_mille: u64, committed: u64) -> Self {
         let plan = plan(&(0..patients), &[], shard_patients).expect("a small plan");
         let rules = Rules {
             lease_ms: LEASE_MS,
@@ -89,14 +96,29 @@ impl World {
             failures_max: usize::MAX,
             first_attempt: Attempt(100),
         };
+        let shards = plan.iter().enumerate().map(|(at, range)| {
+            let before = committed >> (at % 64) & 1 == 1;
+            (range.clone(), before.then(|| truth(range)))
+        });
+        let shards = Vec::from_iter(shards);
+        let before = shards
+            .iter()
+            .filter_map(|(range, digest)| Some((range.start, (*digest)?)));
+        let store: BTreeMap<_, _> = before
+            .map(|(start, digest)| (start, (None, digest)))
+            .collect();
+        let delivered = store
+            .iter()
+            .map(|(start, (_, digest))| (*start, BTreeSet::from([digest.0])));
         Self {
-            ledger: Ledger::new(plan.clone(), rules),
+            delivered: delivered.collect(),
+            resumed: store.len(),
+            store,
+            ledger: Ledger::resume(shards, rules),
             plan,
             now: 0,
             granted: Vec::new(),
-            store: BTreeMap::new(),
             held: BTreeMap::new(),
-            delivered: BTreeMap::new(),
             failures: 0,
             log: Vec::new(),
         }
@@ -151,7 +173,7 @@ impl World {
                     let (worker, delivered, digest) =
                         delivered.clone().expect("something was delivered");
                     assert_eq!(*range, delivered);
-                    let before = self.store.insert(range.start, (worker, digest));
+                    let before = self.store.insert(range.start, (Some(worker), digest));
                     assert_eq!(before, None, "a shard is committed once");
                 }
                 Effect::Discard { range } => {
@@ -208,7 +230,9 @@ impl World {
             }
             Purpose::Audit => {
                 assert_eq!(holders, []);
-                assert_ne!(by.expect("it is committed"), lease.worker);
+                let by = by.expect("it is committed");
+                assert!(by.is_some(), "what was resumed is not audited");
+                assert_ne!(by, Some(lease.worker));
             }
         }
     }
@@ -243,6 +267,7 @@ impl World {
             self.plan.len()
         );
         assert_eq!(progress.shards_committed, self.store.len());
+        assert_eq!(progress.shards_resumed, self.resumed);
         let committed: u64 = self
             .plan
             .iter()
@@ -348,9 +373,10 @@ proptest! {
         patients in 1u64..120,
         shard_patients in 1u64..20,
         audits in prop_oneof![Just(0u64), Just(300), Just(1000)],
+        committed in committed(),
         steps in prop::collection::vec(step(false), 0..200),
     ) {
-        let mut world = World::new(patients, shard_patients, audits);
+        let mut world = World::new(patients, shard_patients, audits, committed);
         for step in &steps {
             world.step(step);
         }
@@ -361,12 +387,12 @@ proptest! {
             prop_assert_eq!(world.store[&range.start].1, truth(range));
         }
         let finishes = world.log.iter().filter(|e| **e == Effect::Finish).count();
-        prop_assert_eq!(finishes, 1);
+        prop_assert_eq!(finishes, usize::from(world.resumed < world.plan.len()));
         let progress = world.ledger.progress();
         prop_assert!(progress.workers <= 6);
         if audits == 1000 {
             prop_assert_eq!(
-                progress.audits_passed + progress.audits_skipped,
+                progress.audits_passed + progress.audits_skipped + world.resumed,
                 world.plan.len()
             );
         }
@@ -376,9 +402,10 @@ proptest! {
     #[test]
     fn conflicting_work_is_never_committed(
         patients in 1u64..60,
+        committed in committed(),
         steps in prop::collection::vec(step(true), 0..200),
     ) {
-        let mut world = World::new(patients, 7, 1000);
+        let mut world = World::new(patients, 7, 1000, committed);
         for step in &steps {
             world.step(step);
         }
@@ -398,7 +425,7 @@ proptest! {
         steps in prop::collection::vec(step(true), 0..200),
     ) {
         let [first, second] = [0, 1].map(|_| {
-            let mut world = World::new(90, 7, 300);
+            let mut world = World::new(90, 7, 300, 0);
             for step in &steps {
                 world.step(step);
             }
@@ -412,7 +439,7 @@ proptest! {
     fn delivery_is_idempotent(
         steps in prop::collection::vec(step(false), 0..100),
     ) {
-        let mut world = World::new(90, 7, 0);
+        let mut world = World::new(90, 7, 0, 0);
         for step in &steps {
             world.step(step);
         }

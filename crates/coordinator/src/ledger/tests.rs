@@ -137,6 +137,68 @@ fn nothing_to_do_is_finished_at_once() {
     assert_eq!(*Ledger::new(vec![], rules()).phase(), Phase::Finished);
 }
 
+/// Three shards, the middle one committed before.
+fn resumed(rules: Rules) -> Ledger {
+    Ledger::resume(
+        vec![(0..10, None), (10..20, Some(GOOD)), (20..25, None)],
+        rules,
+    )
+}
+
+#[test]
+fn what_an_earlier_process_committed_is_neither_leased_nor_audited() {
+    let mut ledger = resumed(audited());
+    let progress = ledger.progress();
+    assert_eq!((progress.patients, progress.patients_committed), (25, 10));
+    assert_eq!((progress.shards_open, progress.shards_committed), (2, 1));
+    assert_eq!(progress.shards_resumed, 1);
+    ask_for(&mut ledger, B, 0, 0);
+    let leases = take_many(&mut ledger, A, 9, 0);
+    assert_eq!(starts(&leases), [0]);
+    let leases = [leases, take_many(&mut ledger, A, 9, 0)].concat();
+    assert_eq!(starts(&leases), [0, 20]);
+    for lease in leases {
+        give(&mut ledger, &lease, GOOD, 1);
+    }
+    assert_eq!(ledger.progress().audits_open, 2);
+    assert_eq!(ledger.progress().shards_resumed, 1);
+}
+
+#[test]
+fn a_run_that_was_complete_is_finished_at_once() {
+    let ledger = Ledger::resume(vec![(0..10, Some(GOOD))], rules());
+    assert_eq!(*ledger.phase(), Phase::Finished);
+}
+
+#[test]
+fn a_part_of_an_earlier_process_is_compared_with_what_comes_late() {
+    let mut ledger = resumed(audited());
+    let range = 10..20;
+    let mut late = |digest| {
+        let event = Event::Deliver {
+            worker: A,
+            attempt: Attempt(77),
+            range: range.clone(),
+            digest,
+        };
+        ledger.apply(event, Millis(0))
+    };
+    let discard = Effect::Discard {
+        range: range.clone(),
+    };
+    assert_eq!(late(GOOD), [discard]);
+    let effects = late(BAD);
+    let [Effect::Fail(fatal)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    let text = fatal.to_string();
+    assert!(
+        text.contains("an earlier process") && text.contains("worker 1"),
+        "{text}"
+    );
+    assert_eq!(ledger.progress().duplicates, 1);
+}
+
 #[test]
 fn an_unrenewed_lease_goes_to_another_worker() {
     let mut ledger = ledger(1, rules());
@@ -306,7 +368,10 @@ fn a_verdict_foretells_the_answer_and_changes_nothing() {
     assert_eq!(ledger.judge(&(5..10), GOOD), Verdict::Refuse);
     give(&mut ledger, &lease, GOOD, 1);
     assert_eq!(ledger.judge(&(0..10), GOOD), Verdict::Discard);
-    assert_eq!(ledger.judge(&(0..10), BAD), Verdict::Conflict(A, GOOD));
+    assert_eq!(
+        ledger.judge(&(0..10), BAD),
+        Verdict::Conflict(Some(A), GOOD)
+    );
     assert_eq!(ledger.judge(&(10..20), BAD), Verdict::Commit);
     give(&mut ledger, &lease, BAD, 1);
     assert_eq!(ledger.judge(&(10..20), GOOD), Verdict::Refuse);
@@ -528,7 +593,7 @@ fn an_audit_that_differs_stops_the_run() {
         give(&mut ledger, &audit, BAD, 3),
         [Effect::Fail(Fatal::Conflict {
             range: 0..10,
-            committed: (A, GOOD),
+            committed: (Some(A), GOOD),
             delivered: (B, BAD)
         })]
     );
