@@ -208,6 +208,13 @@ impl Ledger {
                 self.expire(now, &mut effects);
                 self.request(worker, wanted, now, &mut effects);
             }
+            Event::Claim { worker, ranges } => {
+                self.hear(worker, now);
+                self.expire(now, &mut effects);
+                for range in ranges {
+                    self.claim(worker, &range, now, &mut effects);
+                }
+            }
             Event::Renew { worker, attempts } => {
                 self.hear(worker, now);
                 self.renew(worker, attempts, now, &mut effects);
@@ -296,6 +303,33 @@ impl Ledger {
         });
     }
 
+    /// Leases a shard to the worker that is at it already, unless it is somebody else's.
+    fn claim(
+        &mut self,
+        worker: WorkerId,
+        range: &Range<u64>,
+        now: Millis,
+        effects: &mut Vec<Effect>,
+    ) {
+        let running = self.phase == Phase::Running;
+        let Some(shard) = self.find(range).filter(|_| running) else {
+            return;
+        };
+        match self.shards[shard.0].state {
+            State::Open { avoid } if self.open.remove(avoid, shard) => {
+                let lease = self.grant(worker, shard, Purpose::Compute, now);
+                effects.push(Effect::Lease(lease));
+            }
+            State::Leased(first, second) => {
+                let mut holders = [Some(first), second].into_iter().flatten();
+                let own = holders.find(|attempt| self.leases[attempt].worker == worker);
+                let lease = own.and_then(|attempt| self.prolong(worker, attempt, now));
+                effects.extend(lease.map(|lease| Effect::Lease(lease.clone())));
+            }
+            State::Open { .. } | State::Committed(..) => {}
+        }
+    }
+
     /// Open shards that one worker may take at once: an equal share, so that nobody hoards the
     /// last ones while others idle.
     fn share(&self) -> usize {
@@ -382,19 +416,23 @@ impl Ledger {
         effects: &mut Vec<Effect>,
     ) {
         for attempt in attempts {
-            match self.leases.get_mut(&attempt) {
-                Some(lease) if lease.worker == worker => {
-                    self.timers.remove(&(lease.deadline, Timer::Lease(attempt)));
-                    lease.deadline = now.after(self.rules.lease_ms);
-                    self.timers.insert((lease.deadline, Timer::Lease(attempt)));
-                    effects.push(Effect::Renewed {
-                        attempt,
-                        deadline: lease.deadline,
-                    });
-                }
-                _ => effects.push(Effect::Revoke { worker, attempt }),
-            }
+            effects.push(match self.prolong(worker, attempt, now) {
+                Some(&Lease { deadline, .. }) => Effect::Renewed { attempt, deadline },
+                None => Effect::Revoke { worker, attempt },
+            });
         }
+    }
+
+    /// Sets the deadline of a lease anew if this worker holds it.
+    fn prolong(&mut self, worker: WorkerId, attempt: Attempt, now: Millis) -> Option<&Lease> {
+        let lease = self.leases.get_mut(&attempt)?;
+        if lease.worker != worker {
+            return None;
+        }
+        self.timers.remove(&(lease.deadline, Timer::Lease(attempt)));
+        lease.deadline = now.after(self.rules.lease_ms);
+        self.timers.insert((lease.deadline, Timer::Lease(attempt)));
+        Some(lease)
     }
 
     fn deliver(

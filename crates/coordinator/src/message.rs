@@ -111,6 +111,17 @@ pub enum Event {
         /// worker more than its share of what is open.
         wanted: u32,
     },
+    /// A worker meets a restarted coordinator and names what it is still computing, or has
+    /// finished and not delivered. Each of these shards that is open is leased to it, and if it
+    /// holds one already (it says so twice), that lease is prolonged and given again. For the
+    /// others there is no answer: they are somebody else's or committed, and the worker should
+    /// drop them.
+    Claim {
+        /// Who.
+        worker: WorkerId,
+        /// The shards.
+        ranges: Vec<Range<u64>>,
+    },
     /// A heartbeat: the worker is alive and still computing these. Leases that it does not
     /// name run out: their grant may never have reached it.
     Renew {
@@ -161,7 +172,7 @@ pub enum Event {
 /// What the driver must do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Grant this lease to the worker that asked.
+    /// Grant this lease to the worker that asked or claimed.
     Lease(Lease),
     /// There is no shard at all for the worker that asked.
     Wait(Wait),

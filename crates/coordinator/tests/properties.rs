@@ -15,6 +15,8 @@ const LEASE_MS: u64 = 50;
 #[derive(Debug, Clone)]
 enum Step {
     Request(u64, u32),
+    /// A worker claims the shard of any lease ever granted, by whomever.
+    Claim(u64, usize),
     /// Delivers any lease ever granted, ended or not.
     Deliver(usize),
     /// The same, with a wrong digest.
@@ -30,6 +32,7 @@ fn step(corrupt: bool) -> impl Strategy<Value = Step> {
     let any = || any::<usize>();
     prop_oneof![
         8 => (0u64..4, 0u32..5).prop_map(|(worker, wanted)| Step::Request(worker, wanted)),
+        2 => (0u64..4, any()).prop_map(|(worker, at)| Step::Claim(worker, at)),
         5 => any().prop_map(Step::Deliver),
         u32::from(corrupt) => any().prop_map(Step::Corrupt),
         2 => any().prop_map(Step::Renew),
@@ -157,13 +160,19 @@ impl World {
             match effect {
                 Effect::Lease(lease) => {
                     assert!(self.plan.contains(&lease.range));
+                    if let Some(held) = self.held.insert(lease.attempt, lease.clone()) {
+                        assert_eq!(
+                            (held.worker, held.range),
+                            (lease.worker, lease.range.clone())
+                        );
+                        continue;
+                    }
                     assert!(
                         self.granted.iter().all(|old| old.attempt < lease.attempt),
                         "attempt numbers only grow"
                     );
                     self.check_lease(lease);
                     self.granted.push(lease.clone());
-                    self.held.insert(lease.attempt, lease.clone());
                 }
                 Effect::Revoke { attempt, .. } => {
                     self.held.remove(attempt);
@@ -215,7 +224,7 @@ impl World {
         let holders: Vec<WorkerId> = self
             .held
             .values()
-            .filter(|held| held.range == lease.range)
+            .filter(|held| held.range == lease.range && held.attempt != lease.attempt)
             .map(|held| held.worker)
             .collect();
         let by = self
@@ -258,6 +267,31 @@ impl World {
         let after = self.ledger.progress();
         let share = (open + after.shards_open).div_ceil(after.workers);
         assert!(open <= share.max(1), "{open} beside {after:?}");
+    }
+
+    /// Claims a shard, and checks the answer.
+    fn claim(&mut self, worker: WorkerId, range: &Range<u64>) {
+        let logged = self.log.len();
+        self.apply(Event::Claim {
+            worker,
+            ranges: vec![range.clone(), range.clone()],
+        });
+        let given = self.log[logged..].iter().filter_map(|effect| match effect {
+            Effect::Lease(lease) => Some(lease),
+            _ => None,
+        });
+        let given = Vec::from_iter(given);
+        let computing = |lease: &&Lease| lease.range == *range && lease.purpose != Purpose::Audit;
+        let own = self
+            .held
+            .values()
+            .filter(computing)
+            .find(|lease| lease.worker == worker);
+        assert_eq!(given, own.map_or(vec![], |lease| vec![lease; 2]));
+        let running = *self.ledger.phase() == Phase::Running;
+        if running && !self.store.contains_key(&range.start) {
+            assert!(self.held.values().any(|lease| lease.range == *range));
+        }
     }
 
     fn check(&self) {
@@ -309,6 +343,11 @@ impl World {
             Step::Pass(ms) => {
                 self.now += ms;
                 self.apply(Event::Tick);
+            }
+            Step::Claim(worker, at) => {
+                if let Some(lease) = self.pick(at) {
+                    self.claim(WorkerId(worker), &lease.range);
+                }
             }
             Step::Deliver(at)
             | Step::Corrupt(at)

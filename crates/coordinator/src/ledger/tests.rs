@@ -199,6 +199,62 @@ fn a_part_of_an_earlier_process_is_compared_with_what_comes_late() {
     assert_eq!(ledger.progress().duplicates, 1);
 }
 
+fn claim(ledger: &mut Ledger, worker: WorkerId, ranges: &[Range<u64>], at: u64) -> Vec<Effect> {
+    let ranges = ranges.to_vec();
+    ledger.apply(Event::Claim { worker, ranges }, Millis(at))
+}
+
+#[test]
+fn a_worker_keeps_what_it_claims_of_the_open_shards() {
+    let mut ledger = resumed(rules());
+    let effects = claim(&mut ledger, A, &[20..25, 10..20, 0..9], 0);
+    let [Effect::Lease(lease)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((lease.range.clone(), lease.worker), (20..25, A));
+    assert_eq!(lease.purpose, Purpose::Compute);
+    assert_eq!(claim(&mut ledger, B, &[20..25], 0), [], "it is taken");
+    assert_eq!(starts(&take_many(&mut ledger, B, 9, 0)), [0]);
+    assert_eq!(ledger.progress().shards_leased, 2);
+}
+
+#[test]
+fn a_claim_said_twice_gives_the_same_lease_for_longer() {
+    let mut ledger = ledger(1, rules());
+    let lease = take(&mut ledger, A, 0);
+    let longer = Lease {
+        deadline: Millis(150),
+        ..lease
+    };
+    assert_eq!(claim(&mut ledger, A, &[0..10], 50), [Effect::Lease(longer)]);
+    assert_eq!(ledger.apply(Event::Tick, Millis(149)), []);
+    assert_ne!(ledger.apply(Event::Tick, Millis(150)), []);
+}
+
+#[test]
+fn a_failed_shard_can_be_claimed_by_who_computes_it() {
+    let mut ledger = ledger(1, rules());
+    ask_for(&mut ledger, B, 0, 0);
+    let lease = take(&mut ledger, A, 0);
+    fail(&mut ledger, &lease, true, "disk full");
+    let effects = claim(&mut ledger, A, &[0..10], 1);
+    assert!(matches!(effects[..], [Effect::Lease(_)]));
+    assert_eq!(ask(&mut ledger, B, 1), [Effect::Wait(Wait::Busy)]);
+}
+
+#[test]
+fn nothing_can_be_claimed_of_a_failed_run() {
+    let mut ledger = resumed(rules());
+    let event = Event::Deliver {
+        worker: A,
+        attempt: Attempt(1),
+        range: 10..20,
+        digest: BAD,
+    };
+    ledger.apply(event, Millis(0));
+    assert_eq!(claim(&mut ledger, A, &[0..10], 0), []);
+}
+
 #[test]
 fn an_unrenewed_lease_goes_to_another_worker() {
     let mut ledger = ledger(1, rules());
