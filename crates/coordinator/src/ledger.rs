@@ -247,6 +247,7 @@ impl Ledger {
                 }
             }
             Event::Leave { worker } => self.lose_worker(worker),
+            Event::Cancel { reason } => self.cancel(reason, &mut effects),
             Event::Tick => {}
         }
         self.expire(now, &mut effects);
@@ -572,6 +573,13 @@ impl Ledger {
                 error,
             };
             self.abort(fatal, effects);
+        }
+    }
+
+    /// Fails a run that has not ended yet.
+    fn cancel(&mut self, reason: String, effects: &mut Vec<Effect>) {
+        if self.phase == Phase::Running {
+            self.abort(Fatal::Cancelled { reason }, effects);
         }
     }
 

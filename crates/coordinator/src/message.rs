@@ -165,6 +165,11 @@ pub enum Event {
         /// Who.
         worker: WorkerId,
     },
+    /// Somebody wants no more of a run; one that has ended stays as it is.
+    Cancel {
+        /// Who or why, in words.
+        reason: String,
+    },
     /// Time passed.
     Tick,
 }
@@ -280,6 +285,12 @@ pub enum Fatal {
         worker: WorkerId,
         /// With which error.
         error: String,
+    },
+    /// It was cancelled.
+    #[error("the run was cancelled ({reason}); start it again to go on from what is committed")]
+    Cancelled {
+        /// Who or why, in words.
+        reason: String,
     },
 }
 

@@ -25,21 +25,33 @@ enum Step {
     Release(usize),
     Fail(usize),
     Leave(u64),
+    Cancel,
     Pass(u64),
 }
 
-fn step(corrupt: bool) -> impl Strategy<Value = Step> {
+/// What may happen beside what every run must survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Faults {
+    None,
+    /// Wrong digests.
+    Corrupt,
+    /// These and cancelling.
+    Any,
+}
+
+fn step(faults: Faults) -> impl Strategy<Value = Step> {
     let any = || any::<usize>();
     prop_oneof![
-        8 => (0u64..4, 0u32..5).prop_map(|(worker, wanted)| Step::Request(worker, wanted)),
-        2 => (0u64..4, any()).prop_map(|(worker, at)| Step::Claim(worker, at)),
-        5 => any().prop_map(Step::Deliver),
-        u32::from(corrupt) => any().prop_map(Step::Corrupt),
-        2 => any().prop_map(Step::Renew),
-        1 => any().prop_map(Step::Release),
-        1 => any().prop_map(Step::Fail),
-        1 => (0u64..4).prop_map(Step::Leave),
-        4 => (1u64..40).prop_map(Step::Pass),
+        160 => (0u64..4, 0u32..5).prop_map(|(worker, wanted)| Step::Request(worker, wanted)),
+        40 => (0u64..4, any()).prop_map(|(worker, at)| Step::Claim(worker, at)),
+        100 => any().prop_map(Step::Deliver),
+        20 * u32::from(faults != Faults::None) => any().prop_map(Step::Corrupt),
+        40 => any().prop_map(Step::Renew),
+        20 => any().prop_map(Step::Release),
+        20 => any().prop_map(Step::Fail),
+        20 => (0u64..4).prop_map(Step::Leave),
+        u32::from(faults == Faults::Any) => Just(Step::Cancel),
+        80 => (1u64..40).prop_map(Step::Pass),
     ]
 }
 
@@ -310,11 +322,14 @@ impl World {
             .sum();
         assert_eq!(progress.patients_committed, committed);
         let conflict = self.delivered.values().any(|digests| digests.len() > 1);
-        assert_eq!(
-            conflict,
-            matches!(self.ledger.phase(), Phase::Failed(_)),
-            "two digests for one shard fail the run at once, and nothing else does here"
-        );
+        match self.ledger.phase() {
+            Phase::Failed(Fatal::Cancelled { .. }) => assert!(!conflict),
+            phase => assert_eq!(
+                conflict,
+                matches!(phase, Phase::Failed(_)),
+                "two digests for one shard fail the run at once, and nothing else does here"
+            ),
+        }
         if *self.ledger.phase() == Phase::Finished {
             assert_eq!(progress.shards_committed, self.plan.len());
             assert_eq!(progress.audits_open, 0);
@@ -337,6 +352,9 @@ impl World {
     fn step(&mut self, step: &Step) {
         match *step {
             Step::Request(worker, wanted) => self.request(WorkerId(worker), wanted),
+            Step::Cancel => self.apply(Event::Cancel {
+                reason: "a test".into(),
+            }),
             Step::Leave(worker) => self.apply(Event::Leave {
                 worker: WorkerId(worker),
             }),
@@ -413,7 +431,7 @@ proptest! {
         shard_patients in 1u64..20,
         audits in prop_oneof![Just(0u64), Just(300), Just(1000)],
         committed in committed(),
-        steps in prop::collection::vec(step(false), 0..200),
+        steps in prop::collection::vec(step(Faults::None), 0..200),
     ) {
         let mut world = World::new(patients, shard_patients, audits, committed);
         for step in &steps {
@@ -442,7 +460,7 @@ proptest! {
     fn conflicting_work_is_never_committed(
         patients in 1u64..60,
         committed in committed(),
-        steps in prop::collection::vec(step(true), 0..200),
+        steps in prop::collection::vec(step(Faults::Corrupt), 0..200),
     ) {
         let mut world = World::new(patients, 7, 1000, committed);
         for step in &steps {
@@ -461,7 +479,7 @@ proptest! {
     /// The same history gives the same effects.
     #[test]
     fn the_ledger_is_deterministic(
-        steps in prop::collection::vec(step(true), 0..200),
+        steps in prop::collection::vec(step(Faults::Any), 0..200),
     ) {
         let [first, second] = [0, 1].map(|_| {
             let mut world = World::new(90, 7, 300, 0);
@@ -476,7 +494,7 @@ proptest! {
     /// Delivering again changes nothing.
     #[test]
     fn delivery_is_idempotent(
-        steps in prop::collection::vec(step(false), 0..100),
+        steps in prop::collection::vec(step(Faults::None), 0..100),
     ) {
         let mut world = World::new(90, 7, 0, 0);
         for step in &steps {

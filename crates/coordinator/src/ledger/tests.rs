@@ -393,6 +393,38 @@ fn a_different_digest_stops_the_run_and_names_both_workers() {
 }
 
 #[test]
+fn a_cancelled_run_fails_with_the_reason() {
+    let mut ledger = ledger(2, rules());
+    let lease = take(&mut ledger, A, 0);
+    let cancel = |reason: &str| Event::Cancel {
+        reason: reason.into(),
+    };
+    let fatal = Fatal::Cancelled {
+        reason: "by ada".into(),
+    };
+    let revoke = Effect::Revoke {
+        worker: A,
+        attempt: lease.attempt,
+    };
+    assert_eq!(
+        ledger.apply(cancel("by ada"), Millis(1)),
+        [Effect::Fail(fatal.clone()), revoke]
+    );
+    assert!(fatal.to_string().contains("(by ada)"), "{fatal}");
+    assert_eq!(ledger.apply(cancel("again"), Millis(2)), []);
+    assert_eq!(*ledger.phase(), Phase::Failed(fatal));
+    assert_eq!(ask(&mut ledger, A, 3), [Effect::Wait(Wait::Failed)]);
+}
+
+#[test]
+fn a_finished_run_cannot_be_cancelled() {
+    let mut ledger = Ledger::new(vec![], rules());
+    let reason = "too late".into();
+    assert_eq!(ledger.apply(Event::Cancel { reason }, Millis(1)), []);
+    assert_eq!(*ledger.phase(), Phase::Finished);
+}
+
+#[test]
 fn a_failed_run_ends_every_lease() {
     let mut ledger = ledger(4, audited());
     let late = take(&mut ledger, A, 0);
