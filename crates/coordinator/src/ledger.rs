@@ -7,7 +7,8 @@
 //! shard must be equal to the first. If it is not, somebody's computer is wrong, and the run
 //! stops.
 //!
-//! Every operation costs O(log n) in shards and leases (expiry: per expired lease), and the
+//! Every operation costs O(log n) in shards and leases: expiry for each lease that ran out, and
+//! [`Event::Enough`] and the end of a run for each shard or lease dropped. The
 //! tables are ordered, so that the same events give the same effects on every machine.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +76,14 @@ impl Queue {
         found
     }
 
+    /// Drops the shards at or after one; how many.
+    fn truncate(&mut self, end: ShardId) -> usize {
+        let groups = self.0.values_mut();
+        let dropped = groups.map(|group| group.split_off(&end).len()).sum();
+        self.0.retain(|_, group| !group.is_empty());
+        dropped
+    }
+
     /// Takes the first shard that is not reserved from `worker`. Shards that failed elsewhere
     /// come before untouched ones, so that a faulty trial fails early.
     fn take(&mut self, worker: WorkerId) -> Option<ShardId> {
@@ -93,6 +102,8 @@ impl Queue {
 pub struct Ledger {
     rules: Rules,
     shards: Vec<Shard>,
+    /// So many of them, from the first, are needed.
+    needed: usize,
     phase: Phase,
     open: Queue,
     leases: BTreeMap<Attempt, Lease>,
@@ -162,6 +173,7 @@ impl Ledger {
         let mut ledger = Self {
             next_attempt: rules.first_attempt,
             rules,
+            needed: shards.len(),
             shards,
             phase: Phase::Running,
             open,
@@ -200,6 +212,9 @@ impl Ledger {
 
     /// Takes one event. An event is judged before the leases that end at `now` are: a renewal
     /// that arrives late counts if nobody noticed the delay.
+    ///
+    /// # Panics
+    /// If [`Event::Enough`] names an end within a shard.
     pub fn apply(&mut self, event: Event, now: Millis) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
@@ -247,6 +262,7 @@ impl Ledger {
                 }
             }
             Event::Leave { worker } => self.lose_worker(worker),
+            Event::Enough { end } => self.enough(end, &mut effects),
             Event::Cancel { reason } => self.cancel(reason, &mut effects),
             Event::Tick => {}
         }
@@ -256,7 +272,7 @@ impl Ledger {
     }
 
     fn complete(&self) -> bool {
-        self.progress.shards_committed == self.shards.len()
+        self.progress.shards_committed == self.needed
     }
 
     /// Notes that a worker is alive.
@@ -317,6 +333,7 @@ impl Ledger {
             return;
         };
         match self.shards[shard.0].state {
+            // A shard that is no longer needed is open, but not in the queue.
             State::Open { avoid } if self.open.remove(avoid, shard) => {
                 let lease = self.grant(worker, shard, Purpose::Compute, now);
                 effects.push(Effect::Lease(lease));
@@ -482,6 +499,7 @@ impl Ledger {
         match self.shards[shard.0].state {
             State::Committed(_, first) if first == digest => Verdict::Discard,
             State::Committed(by, first) => Verdict::Conflict(by, first),
+            State::Open { .. } | State::Leased(..) if shard.0 >= self.needed => Verdict::Refuse,
             State::Open { .. } | State::Leased(..) => Verdict::Commit,
         }
     }
@@ -574,6 +592,45 @@ impl Ledger {
             };
             self.abort(fatal, effects);
         }
+    }
+
+    /// Drops what lies at or beyond `end`: its leases, its audits, its place in the queue and
+    /// in the counts. What of it is committed is remembered, to compare late parts with.
+    fn enough(&mut self, end: u64, effects: &mut Vec<Effect>) {
+        let needed = self.shards.partition_point(|shard| shard.range.start < end);
+        assert!(
+            self.shards[..needed]
+                .last()
+                .is_none_or(|last| last.range.end <= end),
+            "a run ends where a shard ends"
+        );
+        if needed >= self.needed || matches!(self.phase, Phase::Failed(_)) {
+            return;
+        }
+        let dropped = self.leases.values().filter(|lease| lease.shard.0 >= needed);
+        let dropped = Vec::from_iter(dropped.map(|lease| lease.attempt));
+        for attempt in dropped {
+            if let Some(lease) = self.end(attempt) {
+                self.put_back(&lease, None);
+                let worker = lease.worker;
+                effects.push(Effect::Revoke { worker, attempt });
+            }
+        }
+        self.open.truncate(ShardId(needed));
+        self.progress.audits_open -= self.audits.truncate(ShardId(needed));
+        self.failures.split_off(&ShardId(needed));
+        for Shard { range, state } in &self.shards[needed..self.needed] {
+            let patients = range.end - range.start;
+            self.progress.patients -= patients;
+            if let State::Committed(by, _) = state {
+                self.progress.patients_committed -= patients;
+                self.progress.shards_committed -= 1;
+                self.progress.shards_resumed -= usize::from(by.is_none());
+            } else {
+                self.progress.shards_open -= 1;
+            }
+        }
+        self.needed = needed;
     }
 
     /// Fails a run that has not ended yet.

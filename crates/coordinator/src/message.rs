@@ -165,6 +165,13 @@ pub enum Event {
         /// Who.
         worker: WorkerId,
     },
+    /// The patients before `end` are precise enough: the shards at or beyond it are no longer
+    /// needed. They leave the counts, their leases are revoked, and the run finishes when those
+    /// before `end` are committed. An `end` beyond an earlier one changes nothing.
+    Enough {
+        /// First patient that is not needed; between two shards.
+        end: u64,
+    },
     /// Somebody wants no more of a run; one that has ended stays as it is.
     Cancel {
         /// Who or why, in words.
@@ -205,12 +212,13 @@ pub enum Effect {
         /// The patients in it.
         range: Range<u64>,
     },
-    /// The part does not belong to this plan, or the run has failed: drop it and say so.
+    /// The part does not belong to this plan or is no longer needed, or the run has failed:
+    /// drop it and say so.
     Refuse {
         /// The patients in it.
         range: Range<u64>,
     },
-    /// Every shard is committed and every audit settled.
+    /// Every shard that is needed is committed, and every audit settled.
     Finish,
     /// The run cannot succeed.
     Fail(Fatal),
@@ -226,7 +234,7 @@ pub enum Verdict {
     /// The shard is committed with another digest: by whom (`None` is an earlier process), and
     /// which. The run would fail.
     Conflict(Option<WorkerId>, Digest),
-    /// The part does not belong to this plan, or the run has failed.
+    /// The part does not belong to this plan or is no longer needed, or the run has failed.
     Refuse,
 }
 
@@ -307,16 +315,17 @@ fn committer(worker: Option<WorkerId>) -> String {
 pub enum Phase {
     /// Shards or audits are left.
     Running,
-    /// Every shard is committed and every audit settled.
+    /// Every shard that is needed is committed, and every audit settled.
     Finished,
     /// The run cannot succeed.
     Failed(Fatal),
 }
 
-/// Counts for a progress display, all kept up to date as events arrive.
+/// Counts for a progress display, all kept up to date as events arrive. Shards and patients are
+/// those that are needed: all of the plan until [`Event::Enough`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Patients of the plan.
+    /// Patients in all shards.
     pub patients: u64,
     /// Patients in committed shards.
     pub patients_committed: u64,

@@ -25,6 +25,8 @@ enum Step {
     Release(usize),
     Fail(usize),
     Leave(u64),
+    /// Ends the run where a shard ends.
+    Enough(usize),
     Cancel,
     Pass(u64),
 }
@@ -45,12 +47,19 @@ fn step(faults: Faults) -> impl Strategy<Value = Step> {
         160 => (0u64..4, 0u32..5).prop_map(|(worker, wanted)| Step::Request(worker, wanted)),
         40 => (0u64..4, any()).prop_map(|(worker, at)| Step::Claim(worker, at)),
         100 => any().prop_map(Step::Deliver),
-        20 * u32::from(faults != Faults::None) => any().prop_map(Step::Corrupt),
+        20 => any().prop_map(move |at| match faults {
+            Faults::None => Step::Deliver(at),
+            Faults::Corrupt | Faults::Any => Step::Corrupt(at),
+        }),
         40 => any().prop_map(Step::Renew),
         20 => any().prop_map(Step::Release),
         20 => any().prop_map(Step::Fail),
         20 => (0u64..4).prop_map(Step::Leave),
-        u32::from(faults == Faults::Any) => Just(Step::Cancel),
+        1 => any().prop_map(Step::Enough),
+        1 => Just(match faults {
+            Faults::None | Faults::Corrupt => Step::Pass(1),
+            Faults::Any => Step::Cancel,
+        }),
         80 => (1u64..40).prop_map(Step::Pass),
     ]
 }
@@ -89,13 +98,15 @@ struct World {
     ledger: Ledger,
     plan: Vec<Range<u64>>,
     resumed: usize,
+    /// First patient that is not needed.
+    end: u64,
     now: u64,
     granted: Vec<Lease>,
     /// Who committed which digest.
     store: BTreeMap<u64, (Option<WorkerId>, Digest)>,
     /// Leases that the ledger has not ended.
     held: BTreeMap<Attempt, Lease>,
-    /// Digests delivered for each shard while the run had not failed.
+    /// Digests delivered for each shard and not refused.
     delivered: BTreeMap<u64, BTreeSet<[u8; 32]>>,
     failures: u64,
     log: Vec<Effect>,
@@ -128,6 +139,7 @@ impl World {
         Self {
             delivered: delivered.collect(),
             resumed: store.len(),
+            end: patients,
             store,
             ledger: Ledger::resume(shards, rules),
             plan,
@@ -150,7 +162,13 @@ impl World {
             } => Some((*worker, range.clone(), *digest)),
             _ => None,
         };
-        if let (false, Some((_, range, digest))) = (failed_before, &delivered) {
+        let refusable = |range: &Range<u64>| {
+            failed_before || range.end > self.end && !self.store.contains_key(&range.start)
+        };
+        let must_refuse = delivered
+            .as_ref()
+            .is_some_and(|(_, range, _)| refusable(range));
+        if let (false, Some((_, range, digest))) = (must_refuse, &delivered) {
             let all = self.delivered.entry(range.start).or_default();
             all.insert(digest.0);
         }
@@ -165,6 +183,7 @@ impl World {
         let refused = effects
             .iter()
             .any(|effect| matches!(effect, Effect::Refuse { .. }));
+        assert_eq!(refused, must_refuse, "{effects:?}");
         if !refused {
             self.held.retain(|attempt, _| !ended.contains(attempt));
         }
@@ -194,6 +213,7 @@ impl World {
                     let (worker, delivered, digest) =
                         delivered.clone().expect("something was delivered");
                     assert_eq!(*range, delivered);
+                    assert!(range.end <= self.end, "only what is needed is committed");
                     let before = self.store.insert(range.start, (Some(worker), digest));
                     assert_eq!(before, None, "a shard is committed once");
                 }
@@ -301,26 +321,46 @@ impl World {
             .find(|lease| lease.worker == worker);
         assert_eq!(given, own.map_or(vec![], |lease| vec![lease; 2]));
         let running = *self.ledger.phase() == Phase::Running;
-        if running && !self.store.contains_key(&range.start) {
+        if running && range.end <= self.end && !self.store.contains_key(&range.start) {
             assert!(self.held.values().any(|lease| lease.range == *range));
         }
     }
 
+    /// The shards that are needed.
+    fn needed(&self) -> &[Range<u64>] {
+        let needed = self.plan.partition_point(|range| range.end <= self.end);
+        &self.plan[..needed]
+    }
+
+    fn enough(&mut self, end: u64) {
+        if !matches!(self.ledger.phase(), Phase::Failed(_)) {
+            self.end = self.end.min(end);
+        }
+        self.apply(Event::Enough { end });
+    }
+
     fn check(&self) {
         let progress = self.ledger.progress();
+        let needed = self.needed();
         assert_eq!(
             progress.shards_open + progress.shards_leased + progress.shards_committed,
-            self.plan.len()
+            needed.len()
         );
-        assert_eq!(progress.shards_committed, self.store.len());
-        assert_eq!(progress.shards_resumed, self.resumed);
-        let committed: u64 = self
-            .plan
+        let committed = needed
             .iter()
-            .filter(|range| self.store.contains_key(&range.start))
-            .map(|range| range.end - range.start)
-            .sum();
-        assert_eq!(progress.patients_committed, committed);
+            .filter(|range| self.store.contains_key(&range.start));
+        let committed = Vec::from_iter(committed.cloned());
+        assert_eq!(progress.shards_committed, committed.len());
+        let resumed = self.store.range(..self.end);
+        let resumed = resumed.filter(|(_, (by, _))| by.is_none()).count();
+        assert_eq!(progress.shards_resumed, resumed);
+        let patients = |ranges: &[Range<u64>]| ranges.iter().map(|r| r.end - r.start).sum::<u64>();
+        assert_eq!(progress.patients_committed, patients(&committed));
+        assert_eq!(progress.patients, patients(needed));
+        assert!(
+            self.held.values().all(|lease| lease.range.end <= self.end),
+            "nobody is at what is not needed"
+        );
         let conflict = self.delivered.values().any(|digests| digests.len() > 1);
         match self.ledger.phase() {
             Phase::Failed(Fatal::Cancelled { .. }) => assert!(!conflict),
@@ -331,7 +371,7 @@ impl World {
             ),
         }
         if *self.ledger.phase() == Phase::Finished {
-            assert_eq!(progress.shards_committed, self.plan.len());
+            assert_eq!(progress.shards_committed, needed.len());
             assert_eq!(progress.audits_open, 0);
         }
     }
@@ -352,6 +392,7 @@ impl World {
     fn step(&mut self, step: &Step) {
         match *step {
             Step::Request(worker, wanted) => self.request(WorkerId(worker), wanted),
+            Step::Enough(at) => self.enough(self.plan[at % self.plan.len()].end),
             Step::Cancel => self.apply(Event::Cancel {
                 reason: "a test".into(),
             }),
@@ -439,15 +480,14 @@ proptest! {
         }
         world.calm();
         prop_assert_eq!(world.ledger.phase(), &Phase::Finished);
-        prop_assert_eq!(world.store.len(), world.plan.len());
-        for range in &world.plan {
+        for range in world.needed() {
             prop_assert_eq!(world.store[&range.start].1, truth(range));
         }
         let finishes = world.log.iter().filter(|e| **e == Effect::Finish).count();
         prop_assert_eq!(finishes, usize::from(world.resumed < world.plan.len()));
         let progress = world.ledger.progress();
         prop_assert!(progress.workers <= 6);
-        if audits == 1000 {
+        if audits == 1000 && world.end == patients {
             prop_assert_eq!(
                 progress.audits_passed + progress.audits_skipped + world.resumed,
                 world.plan.len()

@@ -393,6 +393,87 @@ fn a_different_digest_stops_the_run_and_names_both_workers() {
 }
 
 #[test]
+fn shards_beyond_a_sufficient_end_are_dropped() {
+    let mut ledger = ledger(6, rules());
+    let leases = take_many(&mut ledger, A, 4, 0);
+    for done in [&leases[0], &leases[3]] {
+        give(&mut ledger, done, GOOD, 1);
+    }
+    let attempt = leases[2].attempt;
+    assert_eq!(
+        ledger.apply(Event::Enough { end: 20 }, Millis(2)),
+        [Effect::Revoke { worker: A, attempt }]
+    );
+    let progress = ledger.progress();
+    assert_eq!((progress.patients, progress.patients_committed), (20, 10));
+    assert_eq!((progress.shards_open, progress.shards_leased), (0, 1));
+    assert_eq!(progress.shards_committed, 1);
+    assert_eq!(ask(&mut ledger, B, 2), [Effect::Wait(Wait::Busy)]);
+    assert_eq!(claim(&mut ledger, A, &[20..30, 40..50], 2), []);
+
+    let (refuse, discard) = (20..30, 30..40);
+    assert_eq!(
+        give(&mut ledger, &leases[2], GOOD, 3),
+        [Effect::Refuse { range: refuse }]
+    );
+    assert_eq!(
+        give(&mut ledger, &leases[3], GOOD, 3),
+        [Effect::Discard { range: discard }]
+    );
+    assert_eq!(
+        give(&mut ledger, &leases[1], GOOD, 4),
+        [commit(10..20), Effect::Finish]
+    );
+}
+
+#[test]
+fn a_run_that_has_enough_finishes_at_once_and_counts_no_more() {
+    let mut ledger = resumed(audited());
+    ask_for(&mut ledger, B, 0, 0);
+    let leases = take_many(&mut ledger, A, 9, 0);
+    give(&mut ledger, &leases[0], GOOD, 1);
+    assert_eq!(take(&mut ledger, A, 1).range, 20..25);
+    let audit = take(&mut ledger, B, 1);
+    assert_eq!(audit.purpose, Purpose::Audit);
+    let enough = |ledger: &mut Ledger, end| ledger.apply(Event::Enough { end }, Millis(1));
+    assert!(matches!(
+        enough(&mut ledger, 20)[..],
+        [Effect::Revoke { worker: A, .. }]
+    ));
+    assert_eq!(enough(&mut ledger, 25), [], "there is no way back");
+    assert_eq!(
+        enough(&mut ledger, 0),
+        [
+            Effect::Revoke {
+                worker: B,
+                attempt: audit.attempt
+            },
+            Effect::Finish
+        ]
+    );
+    let progress = ledger.progress();
+    assert_eq!((progress.patients, progress.patients_committed), (0, 0));
+    assert_eq!((progress.shards_committed, progress.shards_resumed), (0, 0));
+    assert_eq!((progress.audits_open, progress.audits_skipped), (0, 0));
+}
+
+#[test]
+fn late_parts_beyond_a_sufficient_end_are_still_compared() {
+    let mut ledger = ledger(2, rules());
+    let leases = take_many(&mut ledger, A, 2, 0);
+    give(&mut ledger, &leases[1], GOOD, 1);
+    ledger.apply(Event::Enough { end: 10 }, Millis(2));
+    let effects = give(&mut ledger, &leases[1], BAD, 3);
+    assert!(matches!(effects[0], Effect::Fail(Fatal::Conflict { .. })));
+}
+
+#[test]
+#[should_panic(expected = "a run ends where a shard ends")]
+fn a_run_cannot_end_within_a_shard() {
+    ledger(2, rules()).apply(Event::Enough { end: 15 }, Millis(0));
+}
+
+#[test]
 fn a_cancelled_run_fails_with_the_reason() {
     let mut ledger = ledger(2, rules());
     let lease = take(&mut ledger, A, 0);
