@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use reseed_coordinator::{PlanError, plan};
+use reseed_coordinator::{Cut, PlanError, plan};
 use reseed_results::{Attempt, Part, ResultFile, ResultsError, Store, read_result, write_result};
 use reseed_stats::Tally;
 use reseed_trial::Trial;
@@ -145,14 +145,14 @@ fn missing(
     work: &Work,
     shard_patients: Option<u64>,
 ) -> Result<Vec<Range<u64>>, Failure> {
-    let gaps = plan(&goal.target, present, u64::MAX).map_err(|error| explain(goal, error))?;
+    let gaps = plan(&goal.target, present, &Cut::even(u64::MAX)).map_err(|error| explain(goal, error))?;
     let Some(first) = gaps.first() else {
         return Ok(Vec::new());
     };
     let patients = gaps.iter().map(|gap| gap.end - gap.start).sum();
     let shard_patients =
         shard_patients.unwrap_or_else(|| shards::shard_patients(work, first.start, patients));
-    Ok(plan(&goal.target, present, shard_patients)?)
+    Ok(plan(&goal.target, present, &Cut::even(shard_patients))?)
 }
 
 fn explain(goal: &Goal, error: PlanError) -> Failure {

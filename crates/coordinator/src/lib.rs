@@ -15,4 +15,4 @@ pub use message::{
     Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, Verdict,
     Wait, WorkerId,
 };
-pub use plan::{PlanError, SHARDS_MAX, plan};
+pub use plan::{Cut, PlanError, SHARDS_MAX, plan};

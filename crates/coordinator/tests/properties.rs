@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 use reseed_coordinator::{
-    Attempt, Digest, Effect, Event, Fatal, Lease, Ledger, Millis, Phase, Purpose, Rules, Verdict,
-    WorkerId, plan,
+    Attempt, Cut, Digest, Effect, Event, Fatal, Lease, Ledger, Millis, Phase, Purpose, Rules,
+    Verdict, WorkerId, plan,
 };
 
 const LEASE_MS: u64 = 50;
@@ -64,6 +64,18 @@ fn step(faults: Faults) -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Any grid, with its boundaries in any order and beyond the target too.
+fn cut() -> impl Strategy<Value = Cut> {
+    let boundaries = prop::collection::vec(0u64..1500, 0..20);
+    (1u64..50, prop_oneof![Just(0), 0u64..200], boundaries).prop_map(
+        |(shard_patients, lead_in_patients, boundaries)| Cut {
+            shard_patients,
+            lead_in_patients,
+            boundaries,
+        },
+    )
+}
+
 /// Which shards an earlier process has committed: often none, sometimes all.
 fn committed() -> impl Strategy<Value = u64> {
     prop_oneof![3 => Just(0), 2 => any::<u64>(), 1 => Just(u64::MAX)]
@@ -115,7 +127,7 @@ struct World {
 impl World {
     /// The bits of `committed` say which shards an earlier process has committed.
     fn new(patients: u64, shard_patients: u64, audits_per_mille: u64, committed: u64) -> Self {
-        let plan = plan(&(0..patients), &[], shard_patients).expect("a small plan");
+        let plan = plan(&(0..patients), &[], &Cut::even(shard_patients)).expect("a small plan");
         let rules = Rules {
             lease_ms: LEASE_MS,
             audits_per_mille,
@@ -553,7 +565,8 @@ proptest! {
     #[test]
     fn a_plan_fills_the_gaps_exactly(
         patients in 0u64..300,
-        shard_patients in 1u64..50,
+        cut in cut(),
+        first in 0u64..1000,
         cuts in prop::collection::btree_set(0u64..300, 0..12),
         keep in prop::collection::vec(any::<bool>(), 13),
     ) {
@@ -567,12 +580,34 @@ proptest! {
             .windows(2)
             .zip(&keep)
             .filter(|(_, keep)| **keep)
-            .map(|(pair, _)| pair[0]..pair[1])
+            .map(|(pair, _)| first + pair[0]..first + pair[1])
             .collect();
-        let plan = plan(&(0..patients), &committed, shard_patients).expect("no overlap");
-        prop_assert!(plan.iter().all(|shard| shard.end - shard.start <= shard_patients));
+        let target = first..first + patients;
+        let plan = plan(&target, &committed, &cut).expect("no overlap");
+        prop_assert!(plan.iter().all(|shard| shard.end - shard.start <= cut.shard_patients));
+        for boundary in &cut.boundaries {
+            prop_assert!(!plan.iter().any(|shard| shard.start < *boundary && *boundary < shard.end));
+        }
         let mut all: Vec<u64> = plan.into_iter().chain(committed).flatten().collect();
         all.sort_unstable();
-        prop_assert_eq!(all, (0..patients).collect::<Vec<_>>());
+        prop_assert_eq!(all, target.collect::<Vec<_>>());
+    }
+
+    /// A run that goes on has exactly the shards that are not committed yet.
+    #[test]
+    fn planning_again_gives_the_other_shards(
+        patients in 0u64..300,
+        cut in cut(),
+        first in 0u64..1000,
+        keep in prop::collection::vec(any::<bool>(), 300),
+    ) {
+        let target = first..first + patients;
+        let whole = plan(&target, &[], &cut).expect("a small plan");
+        let (committed, others): (Vec<_>, Vec<_>) = whole
+            .into_iter()
+            .zip(keep)
+            .partition(|(_, committed)| *committed);
+        let ranges = |kept: Vec<(Range<u64>, bool)>| Vec::from_iter(kept.into_iter().map(|k| k.0));
+        prop_assert_eq!(plan(&target, &ranges(committed), &cut), Ok(ranges(others)));
     }
 }
