@@ -202,6 +202,44 @@ impl Ledger {
         self.progress
     }
 
+    /// Why nothing is being computed; `None` while something is.
+    pub fn why_idle(&self) -> Option<&'static str> {
+        let Progress {
+            leases,
+            shards_open,
+            workers,
+            ..
+        } = self.progress;
+        match self.phase {
+            Phase::Finished => Some("every shard is committed"),
+            Phase::Failed(_) => Some("the run has failed"),
+            Phase::Running if leases > 0 => None,
+            Phase::Running if workers == 0 => Some("no worker is connected"),
+            Phase::Running if shards_open > 0 => {
+                Some("no worker has asked for a shard that it may take")
+            }
+            Phase::Running => Some("only audits are left, and no worker has asked for one"),
+        }
+    }
+
+    /// The leases that have stood the longest, oldest first; at most `count` of them.
+    pub fn slowest(&self, count: usize) -> Vec<&Lease> {
+        // Attempts grow with time, so the table is in this order.
+        self.leases.values().take(count).collect()
+    }
+
+    /// How many leases a worker holds.
+    pub fn held_by(&self, worker: WorkerId) -> usize {
+        let known = self.workers.get(&worker);
+        known.map_or(0, |worker| worker.leases.len())
+    }
+
+    /// When the next lease runs out or worker counts as lost, if nothing happens before: the
+    /// time for the next [`Event::Tick`].
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.timers.first().map(|(deadline, _)| *deadline)
+    }
+
     /// What [`Event::Deliver`] would answer, from whomever and under whatever lease, without
     /// changing anything: a driver can make a part durable before the ledger counts it. The
     /// verdict holds until the next event.
@@ -423,6 +461,7 @@ impl Ledger {
             worker.leases.insert(attempt);
         }
         self.leases.insert(attempt, lease.clone());
+        self.progress.leases = self.leases.len();
         lease
     }
 
@@ -678,6 +717,7 @@ impl Ledger {
     /// Ends a lease. Its shard is left to the other holder, or open but not yet in the queue.
     fn end(&mut self, attempt: Attempt) -> Option<Lease> {
         let lease = self.leases.remove(&attempt)?;
+        self.progress.leases = self.leases.len();
         self.timers.remove(&(lease.deadline, Timer::Lease(attempt)));
         if let Some(worker) = self.workers.get_mut(&lease.worker) {
             worker.leases.remove(&attempt);

@@ -339,13 +339,15 @@ pub struct Progress {
     pub shards_resumed: usize,
     /// Workers heard of lately.
     pub workers: usize,
+    /// Leases that stand, audits and repeats among them.
+    pub leases: usize,
     /// Audits that wait for a worker or are under way.
     pub audits_open: usize,
     /// Audits that found the same digest.
     pub audits_passed: usize,
     /// Audits that no second worker was there to do, or that it could not do.
     pub audits_skipped: usize,
-    /// Leases that ran out or whose holder left.
+    /// Leases that ran out or whose holder left, in all.
     pub leases_lost: usize,
     /// Leases handed back.
     pub leases_released: usize,
@@ -355,23 +357,6 @@ pub struct Progress {
     pub failures: usize,
     /// Parts that were committed already.
     pub duplicates: usize,
-}
-
-impl Progress {
-    /// Why nothing is being computed; `None` while something is.
-    pub fn why_idle(&self) -> Option<&'static str> {
-        if self.shards_leased > 0 {
-            None
-        } else if self.shards_open > 0 && self.workers == 0 {
-            Some("no worker is connected")
-        } else if self.shards_open > 0 {
-            Some("no worker has asked for a shard yet")
-        } else if self.audits_open > 0 {
-            Some("only audits are left")
-        } else {
-            Some("every shard is committed")
-        }
-    }
 }
 
 /// Position of a shard in the plan.

@@ -366,6 +366,27 @@ impl World {
         let resumed = self.store.range(..self.end);
         let resumed = resumed.filter(|(_, (by, _))| by.is_none()).count();
         assert_eq!(progress.shards_resumed, resumed);
+        assert_eq!(progress.leases, self.held.len());
+        let slowest = self.ledger.slowest(usize::MAX);
+        assert!(
+            slowest
+                .iter()
+                .map(|lease| lease.attempt)
+                .eq(self.held.keys().copied())
+        );
+        for worker in (0..12).map(WorkerId) {
+            let held = self.held.values().filter(|lease| lease.worker == worker);
+            assert_eq!(self.ledger.held_by(worker), held.count());
+        }
+        let next = self.ledger.next_deadline();
+        assert!(
+            next.is_none_or(|next| next > Millis(self.now)),
+            "all is done that is due"
+        );
+        let first = slowest.iter().map(|lease| lease.deadline).min();
+        assert!(first.is_none_or(|first| next.is_some_and(|next| next <= first)));
+        let idle = progress.leases == 0 || *self.ledger.phase() != Phase::Running;
+        assert_eq!(self.ledger.why_idle().is_some(), idle);
         let patients = |ranges: &[Range<u64>]| ranges.iter().map(|r| r.end - r.start).sum::<u64>();
         assert_eq!(progress.patients_committed, patients(&committed));
         assert_eq!(progress.patients, patients(needed));

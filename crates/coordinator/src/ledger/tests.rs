@@ -270,7 +270,7 @@ fn an_unrenewed_lease_goes_to_another_worker() {
 fn time_alone_ends_leases_and_forgets_workers() {
     let mut ledger = ledger(1, rules());
     let lease = take(&mut ledger, A, 0);
-    assert_eq!(ledger.progress().why_idle(), None);
+    assert_eq!(ledger.why_idle(), None);
     assert_eq!(
         ledger.apply(Event::Tick, Millis(100)),
         [Effect::Revoke {
@@ -279,7 +279,7 @@ fn time_alone_ends_leases_and_forgets_workers() {
         }]
     );
     assert_eq!(ledger.progress().workers, 0);
-    assert_eq!(ledger.progress().why_idle(), Some("no worker is connected"));
+    assert_eq!(ledger.why_idle(), Some("no worker is connected"));
 }
 
 #[test]
@@ -307,6 +307,58 @@ fn renewal_prolongs_the_named_leases_only() {
     ledger.apply(Event::Tick, Millis(120));
     assert_eq!(take(&mut ledger, B, 120).range, forgotten.range);
     assert_eq!(ask(&mut ledger, B, 120), [Effect::Wait(Wait::Busy)]);
+}
+
+#[test]
+fn the_ledger_says_why_nothing_is_computed() {
+    let mut ledger = ledger(1, rules());
+    assert_eq!(ledger.why_idle(), Some("no worker is connected"));
+    ask_for(&mut ledger, A, 0, 0);
+    assert_eq!(
+        ledger.why_idle(),
+        Some("no worker has asked for a shard that it may take")
+    );
+    let lease = take(&mut ledger, A, 0);
+    assert_eq!(ledger.why_idle(), None);
+    give(&mut ledger, &lease, GOOD, 1);
+    assert_eq!(ledger.why_idle(), Some("every shard is committed"));
+    give(&mut ledger, &lease, BAD, 1);
+    assert_eq!(ledger.why_idle(), Some("the run has failed"));
+}
+
+#[test]
+fn the_slowest_leases_come_first() {
+    let mut ledger = ledger(3, rules());
+    let first = take(&mut ledger, A, 0);
+    let second = take(&mut ledger, B, 5);
+    let third = take(&mut ledger, A, 6);
+    assert_eq!(ledger.slowest(2), [&first, &second]);
+    assert_eq!(ledger.slowest(9).len(), 3);
+    assert_eq!((ledger.held_by(A), ledger.held_by(B)), (2, 1));
+    assert_eq!(ledger.progress().leases, 3);
+    give(&mut ledger, &first, GOOD, 7);
+    assert_eq!(ledger.slowest(9), [&second, &third]);
+    assert_eq!(ledger.held_by(A), 1);
+    assert_eq!(ledger.held_by(WorkerId(9)), 0);
+    assert_eq!(ledger.progress().leases, 2);
+}
+
+#[test]
+fn the_ledger_says_when_time_matters_next() {
+    let mut ledger = ledger(2, rules());
+    assert_eq!(ledger.next_deadline(), None);
+    let first = take(&mut ledger, A, 0);
+    take(&mut ledger, B, 10);
+    assert_eq!(ledger.next_deadline(), Some(first.deadline));
+    let renewal = Event::Renew {
+        worker: A,
+        attempts: vec![first.attempt],
+    };
+    ledger.apply(renewal, Millis(20));
+    assert_eq!(ledger.next_deadline(), Some(Millis(110)));
+    assert_eq!(ledger.apply(Event::Tick, Millis(109)), []);
+    assert_ne!(ledger.apply(Event::Tick, Millis(110)), []);
+    assert_eq!(ledger.next_deadline(), Some(Millis(120)));
 }
 
 #[test]
@@ -742,10 +794,12 @@ fn audits_go_to_another_worker_and_compare_digests() {
     let lease = take(&mut ledger, A, 0);
     ask(&mut ledger, B, 0);
     assert_eq!(give(&mut ledger, &lease, GOOD, 1), [commit(0..10)]);
-    assert_eq!(ledger.progress().why_idle(), Some("only audits are left"));
+    let why = ledger.why_idle().expect("nobody has the audit yet");
+    assert!(why.starts_with("only audits are left"), "{why}");
     assert_eq!(ask(&mut ledger, A, 2), [Effect::Wait(Wait::Busy)]);
     let audit = take(&mut ledger, B, 2);
     assert_eq!(audit.purpose, Purpose::Audit);
+    assert_eq!(ledger.why_idle(), None, "an audit is under way");
     let effects = give(&mut ledger, &audit, GOOD, 3);
     assert_eq!(effects, [Effect::Discard { range: 0..10 }, Effect::Finish]);
     assert_eq!(ledger.progress().audits_passed, 1);
