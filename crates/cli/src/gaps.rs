@@ -17,7 +17,6 @@ use crate::args;
 use crate::exit::Failure;
 use crate::identity::{self, ENGINE_VERSION};
 use crate::output::{Chatter, grouped, print_json};
-use crate::primary;
 use crate::progress::{Meter, Rate};
 use crate::shards::{self, Computed, Ending, Sink, Work};
 use crate::signals;
@@ -121,7 +120,8 @@ pub(crate) fn fill(
     let mut meter = Meter::new(chatter.progress, already + simulated, already);
     let ending = shards::simulate(&work, missing, &mut parts, |done, parts| {
         meter.update(already + done, || {
-            primary::running(goal.trial, &parts.tally)
+            let estimate = goal.trial.primary_estimate(&parts.tally);
+            estimate.map(|estimate| estimate.to_string())
         });
     });
     meter.finish();
