@@ -19,7 +19,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("reseed-results", &["reseed-stats", "reseed-trial"]),
     ("reseed-protocol", &["reseed-trial"]),
-    ("reseed-coordinator", &["reseed-results", "reseed-trial"]),
+    (
+        "reseed-coordinator",
+        &[
+            "reseed-protocol",
+            "reseed-results",
+            "reseed-stats",
+            "reseed-trial",
+        ],
+    ),
     ("reseed-report", &["reseed-stats", "reseed-results"]),
     (
         "reseed-cli",

@@ -145,7 +145,8 @@ fn missing(
     work: &Work,
     shard_patients: Option<u64>,
 ) -> Result<Vec<Range<u64>>, Failure> {
-    let gaps = plan(&goal.target, present, &Cut::even(u64::MAX)).map_err(|error| explain(goal, error))?;
+    let gaps =
+        plan(&goal.target, present, &Cut::even(u64::MAX)).map_err(|error| explain(goal, error))?;
     let Some(first) = gaps.first() else {
         return Ok(Vec::new());
     };

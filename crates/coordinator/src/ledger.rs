@@ -228,6 +228,12 @@ impl Ledger {
         self.leases.values().take(count).collect()
     }
 
+    /// Patients of a lease; 0 if it has ended.
+    pub fn patients_of(&self, attempt: Attempt) -> u64 {
+        let lease = self.leases.get(&attempt);
+        lease.map_or(0, |lease| lease.range.end - lease.range.start)
+    }
+
     /// How many leases a worker holds.
     pub fn held_by(&self, worker: WorkerId) -> usize {
         let known = self.workers.get(&worker);

@@ -310,6 +310,25 @@ fn committer(worker: Option<WorkerId>) -> String {
     )
 }
 
+impl Fatal {
+    /// The workers that it is about.
+    pub fn workers(&self) -> Vec<WorkerId> {
+        match self {
+            Self::Conflict {
+                committed,
+                delivered,
+                ..
+            } => committed.0.into_iter().chain([delivered.0]).collect(),
+            Self::Deterministic {
+                workers: (first, last),
+                ..
+            } => vec![*first, *last],
+            Self::TooManyFailures { worker, .. } => vec![*worker],
+            Self::Cancelled { .. } => Vec::new(),
+        }
+    }
+}
+
 /// Where the run as a whole stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {

@@ -149,7 +149,8 @@ pub struct Conflict {
 }
 
 impl ResultsError {
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// Wraps an error of the system, for use with `map_err`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
             action,
             path: path.to_path_buf(),

@@ -30,6 +30,17 @@ pub struct PrimaryEstimate<'a> {
 }
 
 impl PrimaryEstimate<'_> {
+    /// What is compared, in words.
+    pub fn label(&self) -> String {
+        format!(
+            "{} by {} years, {} against {}",
+            in_words(self.endpoint),
+            self.day / DAYS_PER_YEAR,
+            self.arm,
+            self.control
+        )
+    }
+
     /// Half the width of the interval, percentage points.
     pub fn half_width_points(&self) -> f64 {
         let (low, high) = self.interval;
@@ -42,11 +53,8 @@ impl fmt::Display for PrimaryEstimate<'_> {
         let (low, high) = self.interval;
         write!(
             f,
-            "{} by {} years, {} against {}: {:+.3} points (95 % interval {:+.3} to {:+.3})",
-            in_words(self.endpoint),
-            self.day / DAYS_PER_YEAR,
-            self.arm,
-            self.control,
+            "{}: {:+.3} points (95 % interval {:+.3} to {:+.3})",
+            self.label(),
             100.0 * self.value,
             100.0 * low,
             100.0 * high,
