@@ -12,6 +12,7 @@ mod ledger;
 mod message;
 mod plan;
 mod rate;
+pub mod serve;
 mod service;
 
 pub use books::Books;

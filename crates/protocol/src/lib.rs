@@ -4,7 +4,12 @@
 //! [`messages`] and [`status`], which are checked as they come in: whoever holds one knows that
 //! ranges are not empty, digests have their length and texts are short. [`Refusal`] is the
 //! error of every call; it survives the wire with its class.
+//!
+//! [`channel`] connects to a coordinator; [`credentials`] are the certificates, keys and tokens
+//! by which both sides know each other.
 
+pub mod channel;
+pub mod credentials;
 pub mod messages;
 mod refusal;
 pub mod status;
