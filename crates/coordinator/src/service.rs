@@ -5,13 +5,14 @@
 //! thread. A part becomes known to the ledger only when it is in the store for good, and a
 //! worker is told only after that.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reseed_protocol::messages::{
     Answer, Ask, Failed, PartHeader, Pulse, PulseAnswer, Receipt, Registration, Release, Session,
-    Welcome,
+    Wait, Welcome,
 };
+use reseed_protocol::status::{Phase, StatusReport};
 use reseed_protocol::{Kind, Refusal, Retry};
 use reseed_results::{Folder, Layout, PartFile, PartInfo, ResultsError, RunIdentity, Store};
 
@@ -27,6 +28,10 @@ pub struct Service<F> {
     folder: F,
     identity: RunIdentity,
     layout: Layout,
+    trial_name: String,
+    trial_title: String,
+    patients_resumed: u64,
+    finished: AtomicBool,
     incoming: AtomicU64,
     obstacle: Mutex<Obstacle>,
 }
@@ -62,6 +67,10 @@ impl<F: Folder + Clone> Service<F> {
     pub fn new(desk: Desk, books: Books<F>, identity: RunIdentity, layout: Layout) -> Self {
         Self {
             folder: books.folder().clone(),
+            trial_name: books.trial().name.clone(),
+            trial_title: books.trial().title.clone(),
+            patients_resumed: desk.progress().patients_committed,
+            finished: AtomicBool::new(false),
             desk: Mutex::new(desk),
             books: Mutex::new(books),
             identity,
@@ -121,20 +130,17 @@ impl<F: Folder + Clone> Service<F> {
     /// # Errors
     /// As [`Desk::announce`].
     pub fn announce(&self, header: PartHeader, now: Millis) -> Result<Announced, Refusal> {
-        let verdict = self.desk().announce(&header, now);
-        let known = match &verdict {
+        let verdict = self.desk().announce(&header, now)?;
+        let shared = header.shared_name.as_deref().map(Store::<F>::shared_name);
+        if let Verdict::Discard = verdict {
             // Equal digests: nothing that the bytes could add. Nobody is told digests, so
             // whoever knows this one has computed it.
-            Ok(Verdict::Discard) => Some(self.desk().delivered(&header, now)?),
-            _ => None,
-        };
-        let shared = header.shared_name.as_deref().map(Store::<F>::shared_name);
-        if known.is_some() || verdict.is_err() {
+            let receipt = self.desk().delivered(&header, now)?;
             if let Some(name) = shared {
-                // What nobody wants is only in the way; if it is not there, all the better.
+                // It is only in the way; if it is not there, all the better.
                 let _ = self.folder.remove(&name);
             }
-            return verdict.map(|_| Announced::Known(known.unwrap_or(Receipt::Discarded)));
+            return Ok(Announced::Known(receipt));
         }
         let number = self.incoming.fetch_add(1, Ordering::Relaxed);
         Ok(Announced::Wanted(Incoming {
@@ -192,6 +198,55 @@ impl<F: Folder + Clone> Service<F> {
             // Committed, or never written: then there is nothing to remove.
             let _ = self.folder.remove(&incoming.name);
         }
+    }
+
+    /// Where the run stands.
+    pub fn report(&self, now: Millis) -> StatusReport {
+        let (estimate, history) = {
+            let books = self.books();
+            (books.estimate().cloned(), books.history().to_vec())
+        };
+        let problem = self.problem();
+        let desk = self.desk();
+        let offer = desk.offer();
+        let progress = desk.progress();
+        let (workers, unlisted) = desk.worker_reports(now);
+        let failure = match desk.over() {
+            Some(Wait::Failed { problem }) => Some(problem),
+            _ => None,
+        };
+        StatusReport {
+            trial: self.trial_name.clone(),
+            title: self.trial_title.clone(),
+            fingerprint: Digest(offer.run.fingerprint).to_string(),
+            seed: offer.run.seed,
+            engine_version: offer.versions.engine.clone(),
+            model_version: offer.versions.model.clone(),
+            phase: match desk.report_phase() {
+                Phase::Merging if self.finished.load(Ordering::Relaxed) => Phase::Finished,
+                phase => phase,
+            },
+            problem: failure.or(problem),
+            idle: desk.why_idle(),
+            patients: progress.patients,
+            patients_committed: progress.patients_committed,
+            patients_resumed: self.patients_resumed,
+            patients_under_way: desk.patients_under_way(),
+            patients_per_second: desk.patients_per_second(),
+            seconds_left: desk.seconds_left(),
+            seconds_running: now.0 as f64 / 1000.0,
+            counts: desk.counts(),
+            workers,
+            workers_unlisted: u32::try_from(unlisted).unwrap_or(u32::MAX),
+            slow: desk.slow_leases(now),
+            estimate,
+            history,
+        }
+    }
+
+    /// Notes that the result is written.
+    pub fn set_finished(&self) {
+        self.finished.store(true, Ordering::Relaxed);
     }
 
     /// Lets time pass.

@@ -16,6 +16,7 @@ pub mod status;
 mod translate;
 
 pub use refusal::{Kind, Refusal, Retry};
+pub use translate::prose;
 
 /// Generated messages, client and server.
 #[expect(

@@ -50,8 +50,9 @@ fn short(text: &str, what: &str) -> Checked<String> {
     Ok(text.to_owned())
 }
 
-/// Text of several lines at most so long; what is longer is cut, control characters go.
-fn prose(text: &str) -> String {
+/// Text of several lines from somebody else: what is too long is cut, and control characters
+/// that a terminal would obey go.
+pub fn prose(text: &str) -> String {
     let cut = text.floor_char_boundary(ERROR_BYTES_MAX.min(text.len()));
     text[..cut]
         .chars()
