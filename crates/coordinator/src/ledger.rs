@@ -56,7 +56,7 @@ struct Queue(BTreeMap<Option<WorkerId>, BTreeSet<ShardId>>);
 impl Queue {
     /// A queue of shards for anybody.
     fn of(shards: impl Iterator<Item = ShardId>) -> Self {
-        let group = BTreeSet::from_iter(shards);
+        let group: BTreeSet<_> = shards.collect();
         let groups = (!group.is_empty()).then_some((None, group));
         Self(BTreeMap::from_iter(groups))
     }
@@ -653,7 +653,7 @@ impl Ledger {
             return;
         }
         let dropped = self.leases.values().filter(|lease| lease.shard.0 >= needed);
-        let dropped = Vec::from_iter(dropped.map(|lease| lease.attempt));
+        let dropped: Vec<_> = dropped.map(|lease| lease.attempt).collect();
         for attempt in dropped {
             if let Some(lease) = self.end(attempt) {
                 self.put_back(&lease, None);

@@ -99,7 +99,7 @@ fn verdict_of(effects: &[Effect], delivered: &Range<u64>) -> Verdict {
         }) => Some((range, Verdict::Conflict(committed.0, committed.1))),
         _ => None,
     });
-    let verdicts = Vec::from_iter(verdicts);
+    let verdicts: Vec<_> = verdicts.collect();
     assert_eq!(verdicts.len(), 1, "one answer to a part: {effects:?}");
     assert_eq!(verdicts[0].0, delivered);
     verdicts[0].1
@@ -138,7 +138,7 @@ impl World {
             let before = committed >> (at % 64) & 1 == 1;
             (range.clone(), before.then(|| truth(range)))
         });
-        let shards = Vec::from_iter(shards);
+        let shards: Vec<_> = shards.collect();
         let before = shards
             .iter()
             .filter_map(|(range, digest)| Some((range.start, (*digest)?)));
@@ -324,7 +324,7 @@ impl World {
             Effect::Lease(lease) => Some(lease),
             _ => None,
         });
-        let given = Vec::from_iter(given);
+        let given: Vec<_> = given.collect();
         let computing = |lease: &&Lease| lease.range == *range && lease.purpose != Purpose::Audit;
         let own = self
             .held
@@ -361,7 +361,7 @@ impl World {
         let committed = needed
             .iter()
             .filter(|range| self.store.contains_key(&range.start));
-        let committed = Vec::from_iter(committed.cloned());
+        let committed: Vec<_> = committed.cloned().collect();
         assert_eq!(progress.shards_committed, committed.len());
         let resumed = self.store.range(..self.end);
         let resumed = resumed.filter(|(_, (by, _))| by.is_none()).count();
@@ -486,8 +486,9 @@ impl World {
             for worker in [WorkerId(10), WorkerId(11)] {
                 let known = self.granted.len();
                 self.request(worker, 2);
-                for lease in self.granted[known..].to_vec() {
-                    self.deliver(&lease, truth(&lease.range));
+                let leases = self.granted[known..].to_vec();
+                for lease in &leases {
+                    self.deliver(lease, truth(&lease.range));
                 }
             }
             assert!(round + 1 < limit, "no end: {:?}", self.ledger.progress());
@@ -628,7 +629,8 @@ proptest! {
             .into_iter()
             .zip(keep)
             .partition(|(_, committed)| *committed);
-        let ranges = |kept: Vec<(Range<u64>, bool)>| Vec::from_iter(kept.into_iter().map(|k| k.0));
-        prop_assert_eq!(plan(&target, &ranges(committed), &cut), Ok(ranges(others)));
+        let [committed, others] = [committed, others]
+            .map(|kept| kept.into_iter().map(|(shard, _)| shard).collect::<Vec<_>>());
+        prop_assert_eq!(plan(&target, &committed, &cut), Ok(others));
     }
 }

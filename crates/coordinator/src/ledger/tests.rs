@@ -1,4 +1,8 @@
 //! One test per transition.
+#![expect(
+    clippy::single_range_in_vec_init,
+    reason = "lists of one range are meant"
+)]
 
 use super::*;
 
@@ -568,7 +572,7 @@ fn a_failed_run_ends_every_lease() {
     let attempt = other.attempt;
     let revoked = Effect::Revoke { worker: B, attempt };
     assert!(matches!(effects[0], Effect::Fail(_)));
-    assert_eq!(effects[1..], [revoked.clone()]);
+    assert_eq!(&effects[1..], std::slice::from_ref(&revoked));
     let progress = ledger.progress();
     assert_eq!((progress.shards_open, progress.shards_leased), (3, 0));
     let attempts = vec![other.attempt];
