@@ -8,6 +8,7 @@
 
 mod books;
 mod desk;
+mod front;
 mod ledger;
 mod message;
 mod plan;
@@ -17,6 +18,7 @@ mod service;
 
 pub use books::Books;
 pub use desk::{Desk, Offer};
+pub use front::{AcrossLook, Front, Verdict};
 pub use ledger::Ledger;
 pub use message::{
     Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, Verdict,
