@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use reseed_coordinator::{Fatal, PlanError};
+use reseed_protocol::credentials::CredentialError;
 use reseed_results::ResultsError;
 use reseed_trial::TrialError;
 use thiserror::Error;
@@ -68,6 +69,8 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Mismatch(String),
     #[error(transparent)]
+    Credential(#[from] CredentialError),
+    #[error(transparent)]
     Run(#[from] Fatal),
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -91,7 +94,8 @@ impl Failure {
             Self::Usage(_)
             | Self::Trial(_)
             | Self::Plan(PlanError::EmptyShard | PlanError::TooMany { .. }) => Exit::Usage,
-            Self::System { .. } => Exit::System,
+            Self::System { .. } | Self::Credential(CredentialError::Read { .. }) => Exit::System,
+            Self::Credential(_) => Exit::Usage,
             Self::Interrupted(_) | Self::Run(Fatal::Cancelled { .. }) => Exit::Interrupted,
             Self::Results(error) => of_results(error),
             Self::File(_) | Self::Plan(_) => Exit::File,
