@@ -78,7 +78,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let ends = set_validity(&mut params, CA_DAYS);
-        let certificate = params.self_signed(&key).map_err(cannot_sign)?;
+        let certificate = params.self_signed(&key)?;
         write_new(&folder.join(CA_KEY), &key.serialize_pem(), Readers::Owner)?;
         write_new(
             &folder.join(CA_CERTIFICATE),
@@ -157,7 +157,7 @@ impl Authority {
         hosts: &[String],
         days: u16,
     ) -> Result<OffsetDateTime, Failure> {
-        let mut params = CertificateParams::new(hosts).map_err(cannot_sign)?;
+        let mut params = CertificateParams::new(hosts)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(name, params, days)
     }
@@ -170,7 +170,7 @@ impl Authority {
         days: u16,
     ) -> Result<OffsetDateTime, Failure> {
         let mut params = CertificateParams::default();
-        let uri = role.uri().try_into().map_err(cannot_sign)?;
+        let uri = role.uri().try_into()?;
         params.subject_alt_names.push(SanType::URI(uri));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(name, params, days)
@@ -188,7 +188,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
         let ends = set_validity(&mut params, i64::from(days));
-        let certificate: Certificate = params.signed_by(&key, &self.issuer).map_err(cannot_sign)?;
+        let certificate: Certificate = params.signed_by(&key, &self.issuer)?;
         let path = |ending| self.folder.join(format!("{name}.{ending}"));
         write(&path("key"), &key.serialize_pem(), Readers::Owner)?;
         write(&path("pem"), &certificate.pem(), Readers::All)?;
@@ -243,11 +243,7 @@ fn set_validity(params: &mut CertificateParams, days: i64) -> OffsetDateTime {
 
 /// A new key, ECDSA on P-256.
 fn new_key() -> Result<KeyPair, Failure> {
-    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(cannot_sign)
-}
-
-fn cannot_sign(error: rcgen::Error) -> Failure {
-    Failure::Internal(format!("cannot make a certificate ({error})"))
+    Ok(KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?)
 }
 
 /// 32 random bytes of the system as hex.
