@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use reseed_stats::Endpoint;
+use reseed_trial::PRECISION_MAX_POINTS;
 use tracing::level_filters::LevelFilter;
 
 use crate::exit;
@@ -29,6 +30,10 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
+    /// Form of the log
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+
     /// Log what happens to stderr, down to this level [off, error, warn, info, debug, trace]
     #[arg(
         long,
@@ -46,6 +51,15 @@ pub(crate) struct Cli {
     /// Show no progress
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line, for programs that collect logs.
+    Json,
 }
 
 fn examples() -> String {
@@ -69,6 +83,10 @@ Results and --json go to stdout, everything else to stderr.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Run),
+    Coordinate(Coordinate),
+    Work(JoinWork),
+    Drain(Drain),
+    Cancel(Cancel),
     Compare(Compare),
     /// Check, expand and list trial files
     #[command(subcommand)]
@@ -92,6 +110,8 @@ pub(crate) enum Command {
 Examples:
   reseed run breast
   reseed run mine.toml --patients 10000000 --seed 7 --threads 4 --out mine.h5
+  reseed run breast --precision 0.05 --patients 100000000      until the primary comparison is
+                                                               known to 0.05 percentage points
   reseed run breast --first-patient 1000000 --out second.h5    the second million; see `merge`")]
 pub(crate) struct Run {
     /// Trial file, or name of a preset (see `reseed trial presets`)
@@ -100,6 +120,15 @@ pub(crate) struct Run {
     /// Patients to screen [default: the trial's]
     #[arg(long, value_name = "N", value_parser = count)]
     pub(crate) patients: Option<u64>,
+
+    /// Stop once half the width of the primary comparison's 95 % interval is below this,
+    /// percentage points; --patients are then the most [default: the trial's]
+    ///
+    /// Judged after 10,000 patients and then four times per doubling, always on the first
+    /// patients: where a run ends is as reproducible as its result, which is that of a run of so
+    /// many patients.
+    #[arg(long, value_name = "POINTS", value_parser = precision)]
+    pub(crate) precision: Option<f64>,
 
     /// Seed of all randomness [default: the trial's]
     #[arg(long, value_name = "S")]
@@ -149,6 +178,223 @@ impl Work {
             usize::from,
         )
     }
+}
+
+/// Coordinate a trial over any number of workers
+///
+/// Hands out shards of the trial to `reseed work` processes, keeps what they deliver in a store,
+/// and merges it into the result when all is there: the result that `reseed run` gives, bit for
+/// bit, whatever happens to the workers. If the coordinator itself is stopped or killed, the same
+/// command goes on from the store, and the workers find it again. The address also serves a page
+/// for browsers (/), metrics for Prometheus (/metrics) and health checks.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  reseed coordinate breast --store breast.store --listen 127.0.0.1:7461
+  reseed coordinate mine.toml --store mine.store --listen 0.0.0.0:7461 --keys keys
+  reseed coordinate breast --precision 0.01 --patients 1000000000 --store s --listen 127.0.0.1:0")]
+pub(crate) struct Coordinate {
+    /// Trial file, or name of a preset (see `reseed trial presets`)
+    pub(crate) trial: String,
+
+    /// Patients to screen [default: the trial's]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) patients: Option<u64>,
+
+    /// Stop once half the width of the primary comparison's 95 % interval is below this,
+    /// percentage points; see `reseed run --help` [default: the trial's]
+    #[arg(long, value_name = "POINTS", value_parser = precision)]
+    pub(crate) precision: Option<f64>,
+
+    /// Seed of all randomness [default: the trial's]
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+
+    /// Keep a record of every enrolled patient
+    #[arg(long)]
+    pub(crate) records: bool,
+
+    /// Folder of what is committed; made if it is absent
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+
+    /// Address to serve; port 0 is any free one
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: String,
+
+    /// Result file [default: result.h5 in the store]
+    #[arg(long, short, value_name = "FILE.h5")]
+    pub(crate) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) security: ServerSecurity,
+
+    /// Share of the shards that a second worker computes again as a check, percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = percent)]
+    pub(crate) audit: f64,
+
+    /// A worker not heard of for so long has lost its shards, seconds
+    #[arg(long, value_name = "S", default_value_t = 30.0, value_parser = lease_seconds)]
+    pub(crate) lease_seconds: f64,
+
+    /// Take parts over the network only, even from workers that see the store
+    #[arg(long)]
+    pub(crate) no_shared_store: bool,
+
+    /// Patients in a shard [default: from a measurement]
+    #[arg(long, value_name = "N", hide = true, value_parser = count)]
+    pub(crate) shard_patients: Option<u64>,
+
+    /// Print a summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How a coordinator is protected.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServerSecurity {
+    /// Folder that `reseed keys` made: serve over TLS with server.pem and server.key, to whoever
+    /// has a certificate by ca.pem
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys: Option<PathBuf>,
+
+    /// Certificate of the server, instead of that in --keys
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) certificate: Option<PathBuf>,
+
+    /// Its private key
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Authorities of the workers' certificates, instead of those in --keys
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// File of a token that admits whoever presents it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token: Option<PathBuf>,
+
+    /// Serve in the clear beyond loopback: everybody in the network can read and change results
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+/// How to reach a coordinator.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Access {
+    /// Address of the coordinator: http://HOST:PORT (loopback) or https://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    pub(crate) connect: String,
+
+    /// Folder that `reseed keys` made: the authority and this process's certificate
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys: Option<PathBuf>,
+
+    /// Certificate of this process, instead of that in --keys
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) certificate: Option<PathBuf>,
+
+    /// Its private key
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Authorities that may vouch for the coordinator, instead of those in --keys
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// File of the coordinator's token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token: Option<PathBuf>,
+
+    /// Connect in the clear beyond loopback
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+/// Work for a coordinator
+///
+/// Takes shards of a trial from a coordinator, computes them on all cores and delivers the
+/// results, until the run is complete. A lost coordinator is looked for, and finished parts are
+/// kept for it. On SIGTERM (preemption, node drain) or Ctrl-C the worker hands back what it
+/// cannot finish in its grace time, and exits with 0; a second signal ends it at once.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  reseed work --connect http://127.0.0.1:7461
+  reseed work --connect https://node1:7461 --keys keys --threads 16
+  reseed work --connect https://node1:7461 --keys keys --time-left 3600")]
+pub(crate) struct JoinWork {
+    #[command(flatten)]
+    pub(crate) access: Access,
+
+    /// Threads to compute on [default: SLURM_CPUS_PER_TASK, or all cores]
+    #[arg(long, short, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    /// Name in reports [default: the host's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// Folder for finished parts until they are delivered; what is left there is delivered next
+    /// time [default: a temporary folder, or the store if this machine sees it]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) spool: Option<PathBuf>,
+
+    /// Seconds until this machine is taken away: no shard is begun that cannot be finished
+    /// before [default: until SLURM_JOB_END_TIME, if that is set]
+    #[arg(long, value_name = "S")]
+    pub(crate) time_left: Option<u64>,
+
+    /// Seconds that a stop by SIGTERM may take
+    #[arg(long, value_name = "S", default_value_t = 25)]
+    pub(crate) grace: u64,
+
+    /// Seconds to look for a coordinator that does not answer
+    #[arg(long, value_name = "S", default_value_t = 600)]
+    pub(crate) patience: u64,
+}
+
+/// Show where a run stands: progress, workers, slow shards, the estimate so far
+///
+/// On a terminal the report stays and is brought up to date; otherwise it is printed once.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) access: Access,
+
+    /// Print one report and end, on a terminal too
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// Print JSON: one report, or a line for each with --follow
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Go on until the run has ended, without a terminal too
+    #[arg(long, conflicts_with = "once")]
+    pub(crate) follow: bool,
+}
+
+/// Ask workers to finish what they compute and leave
+#[derive(Debug, Args)]
+pub(crate) struct Drain {
+    #[command(flatten)]
+    pub(crate) access: Access,
+
+    /// Name or number of a worker, as `reseed status` shows them [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) worker: Option<String>,
+}
+
+/// Stop a run; what is committed stays, and the same `reseed coordinate` goes on from there
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    #[command(flatten)]
+    pub(crate) access: Access,
+
+    /// Why, for the logs
+    #[arg(long, value_name = "TEXT", default_value = "by an operator")]
+    pub(crate) reason: String,
 }
 
 /// Compare the therapies of a result with its control
@@ -361,6 +607,30 @@ fn count(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A half-width in percentage points.
+fn precision(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(points) if points > 0.0 && points <= PRECISION_MAX_POINTS => Ok(points),
+        _ => Err(format!(
+            "a number above 0 and up to {PRECISION_MAX_POINTS} is needed"
+        )),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (0.0..=100.0).contains(&number) => Ok(number),
+        _ => Err("a percentage from 0 to 100 is needed".into()),
+    }
+}
+
+fn lease_seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (0.5..=3600.0).contains(&number) => Ok(number),
+        _ => Err("a number of seconds from 0.5 to 3600 is needed".into()),
+    }
+}
+
 fn fraction(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if number > 0.0 && number <= 1.0 => Ok(number),
@@ -384,6 +654,10 @@ mod tests {
         assert_eq!(count("1_000"), Ok(1000));
         assert!(count("0").is_err() && count("many").is_err() && count("-3").is_err());
         assert_eq!(fraction("1"), Ok(1.0));
+        assert_eq!(precision("0.05"), Ok(0.05));
+        for wrong in ["0", "-1", "10.5", "nan", "5%"] {
+            assert!(precision(wrong).is_err(), "{wrong}");
+        }
         assert!(fraction("0").is_err() && fraction("1.1").is_err() && fraction("nan").is_err());
     }
 }

@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use reseed_coordinator::{Fatal, PlanError};
+use reseed_coordinator::serve::{CoordinateError, ListenError};
+use reseed_coordinator::{Fatal, OpenError, PlanError};
+use reseed_protocol::channel::ConnectError;
 use reseed_protocol::credentials::CredentialError;
 use reseed_results::ResultsError;
 use reseed_trial::TrialError;
@@ -26,6 +28,10 @@ pub(crate) enum Exit {
     File = 5,
     /// Two computations of the same patients differ.
     Mismatch = 6,
+    /// The coordinator cannot be reached, or does not have us.
+    Unreachable = 7,
+    /// The run that was worked for has failed.
+    RunFailed = 8,
     /// The program contradicts itself.
     Internal = 70,
 }
@@ -39,6 +45,8 @@ Exit codes:
   4   the system refused something: disk full, no permission, no such file
   5   a result file is damaged, of another kind, or of another run
   6   verification failed: two computations of the same patients differ
+  7   the coordinator cannot be reached, or refuses this worker or operator
+  8   the run that this worker worked for has failed; the coordinator says why
   70  a fault of reseed itself; please report it";
 
 impl From<Exit> for ExitCode {
@@ -68,6 +76,19 @@ pub(crate) enum Failure {
     File(String),
     #[error("{0}")]
     Mismatch(String),
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("the run has failed: {0}")]
+    RunFailed(String),
+    #[error(transparent)]
+    Connect(Box<ConnectError>),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A failed run, told with the names of its workers.
+    #[error("{text}")]
+    Coordinated { text: String, fatal: Box<Fatal> },
+    #[error("{0}")]
+    Broken(String),
     #[error(transparent)]
     Credential(#[from] CredentialError),
     #[error("cannot make a certificate ({0})")]
@@ -93,17 +114,34 @@ impl Failure {
     /// The class of the failure.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::System { .. } | Self::Credential(CredentialError::Read { .. }) => Exit::System,
-            Self::Usage(_)
+            Self::System { .. }
+            | Self::Broken(_)
+            | Self::Credential(CredentialError::Read { .. })
+            | Self::Listen(ListenError::Bind { .. }) => Exit::System,
+            Self::Connect(error) if error.is_of_the_caller() => Exit::Usage,
+            Self::Listen(_)
+            | Self::Usage(_)
             | Self::Trial(_)
             | Self::Credential(_)
             | Self::Plan(PlanError::EmptyShard | PlanError::TooMany { .. }) => Exit::Usage,
-            Self::Interrupted(_) | Self::Run(Fatal::Cancelled { .. }) => Exit::Interrupted,
+            Self::Interrupted(_) => Exit::Interrupted,
+            Self::Run(fatal) => of_fatal(fatal),
+            Self::Coordinated { fatal, .. } => of_fatal(fatal),
             Self::Results(error) => of_results(error),
             Self::File(_) | Self::Plan(_) => Exit::File,
-            Self::Mismatch(_) | Self::Run(Fatal::Conflict { .. }) => Exit::Mismatch,
-            Self::Run(_) | Self::Certificate(_) | Self::Internal(_) => Exit::Internal,
+            Self::Mismatch(_) => Exit::Mismatch,
+            Self::Unreachable(_) | Self::Connect(_) => Exit::Unreachable,
+            Self::RunFailed(_) => Exit::RunFailed,
+            Self::Certificate(_) | Self::Internal(_) => Exit::Internal,
         }
+    }
+}
+
+fn of_fatal(fatal: &Fatal) -> Exit {
+    match fatal {
+        Fatal::Cancelled { .. } => Exit::Interrupted,
+        Fatal::Conflict { .. } => Exit::Mismatch,
+        Fatal::Deterministic { .. } | Fatal::TooManyFailures { .. } => Exit::Internal,
     }
 }
 
@@ -121,5 +159,34 @@ fn of_results(error: &ResultsError) -> Exit {
         | ResultsError::Tally { .. } => Exit::File,
         ResultsError::Conflict { .. } => Exit::Mismatch,
         ResultsError::Contents(_) => Exit::Internal,
+    }
+}
+
+impl From<CoordinateError> for Failure {
+    fn from(error: CoordinateError) -> Self {
+        match error {
+            CoordinateError::Run { text, fatal } => {
+                let fatal = Box::new(fatal);
+                Self::Coordinated { text, fatal }
+            }
+            CoordinateError::Results(error) => error.into(),
+            CoordinateError::Internal(text) => Self::Internal(text),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Results(error) => error.into(),
+            OpenError::Plan(error) => error.into(),
+            OpenError::AcrossLook(error) => Self::File(error.to_string()),
+        }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(Box::new(error))
     }
 }

@@ -7,17 +7,18 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use reseed_coordinator::{Cut, PlanError, plan};
+use reseed_coordinator::{AcrossLook, Cut, Front, Judgement, PlanError, plan};
 use reseed_results::{
-    Attempt, Layout, Part, ResultFile, ResultsError, Store, read_result, write_result,
+    Attempt, Layout, Part, PartInfo, ResultFile, ResultsError, Store, read_result, write_result,
 };
-use reseed_stats::Tally;
+use reseed_stats::{Tally, TallyError};
 use reseed_trial::Trial;
 use serde::Serialize;
 
 use crate::args;
 use crate::exit::Failure;
 use crate::identity::{self, ENGINE_VERSION};
+use crate::machine;
 use crate::output::{Chatter, grouped, print_json};
 use crate::progress::{Meter, Rate};
 use crate::shards::{self, Computed, Ending, Sink, Work};
@@ -27,7 +28,7 @@ use crate::signals;
 pub(crate) struct Goal<'a> {
     pub(crate) trial: &'a Trial,
     pub(crate) seed: u64,
-    /// Patients of the result.
+    /// Patients of the result; if the trial has a precision, at most.
     pub(crate) target: Range<u64>,
     pub(crate) out: &'a Path,
     /// The file at `out`, if its patients are to be kept.
@@ -45,6 +46,9 @@ pub(crate) struct Summary {
     patients_screened: u64,
     patients_enrolled: u64,
     patients_simulated: u64,
+    /// Whether the precision that was asked for is met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    precise: Option<bool>,
     seconds: f64,
 }
 
@@ -57,7 +61,17 @@ impl Summary {
             patients_screened: file.tally.screened(),
             patients_enrolled: file.tally.enrolled().iter().sum(),
             patients_simulated: 0,
+            precise: None,
             seconds: 0.0,
+        }
+    }
+
+    /// As [`Self::of`], of the result of a goal.
+    pub(crate) fn of_goal(goal: &Goal, file: &ResultFile) -> Self {
+        let trial = goal.trial;
+        Self {
+            precise: trial.precision.map(|_| trial.precise_enough(&file.tally)),
+            ..Self::of(goal.out, file)
         }
     }
 
@@ -108,18 +122,21 @@ pub(crate) fn fill(
     for warning in parts.store.warnings() {
         chatter.say(&format!("warning: {warning}"));
     }
-    let present = parts.present(goal);
-    let missing = missing(goal, &present, &work, how.shard_patients)?;
-    let simulated: u64 = missing.iter().map(|shard| shard.end - shard.start).sum();
+    let missing = match parts.enough() {
+        Some(_) => Vec::new(),
+        None => missing(goal, &parts, &work, how.shard_patients)?,
+    };
+    let to_go: u64 = missing.iter().map(|shard| shard.end - shard.start).sum();
     let already = parts.tally.screened();
-    if already > 0 && simulated > 0 {
+    if already > 0 && to_go > 0 {
+        let at_most = goal.trial.precision.map_or("", |_| "at most ");
         chatter.say(&format!(
-            "{} patients are there; {} to go",
+            "{} patients are there; {at_most}{} to go",
             grouped(already),
-            grouped(simulated)
+            grouped(to_go)
         ));
     }
-    let mut meter = Meter::new(chatter.progress, already + simulated, already);
+    let mut meter = Meter::new(chatter.progress, already + to_go, already);
     let ending = shards::simulate(&work, missing, &mut parts, |done, parts| {
         meter.update(already + done, || {
             let estimate = goal.trial.primary_estimate(&parts.tally);
@@ -131,11 +148,12 @@ pub(crate) fn fill(
         Ending::Complete => {}
         Ending::Stopped => return Err(interrupted(goal, &parts)),
     }
+    let simulated = parts.tally.screened() - already;
     let file = parts.merge(goal, work.threads)?;
     let summary = Summary {
         patients_simulated: simulated,
         seconds: started.elapsed().as_secs_f64(),
-        ..Summary::of(goal.out, &file)
+        ..Summary::of_goal(goal, &file)
     };
     Ok((file, summary))
 }
@@ -143,19 +161,24 @@ pub(crate) fn fill(
 /// The shards that are neither in the base nor in the store.
 fn missing(
     goal: &Goal,
-    present: &[Range<u64>],
+    parts: &Parts,
     work: &Work,
     shard_patients: Option<u64>,
 ) -> Result<Vec<Range<u64>>, Failure> {
+    let present = parts.present(goal);
     let gaps =
-        plan(&goal.target, present, &Cut::even(u64::MAX)).map_err(|error| explain(goal, error))?;
+        plan(&goal.target, &present, &Cut::even(u64::MAX)).map_err(|error| explain(goal, error))?;
     let Some(first) = gaps.first() else {
         return Ok(Vec::new());
     };
     let patients = gaps.iter().map(|gap| gap.end - gap.start).sum();
     let shard_patients =
         shard_patients.unwrap_or_else(|| shards::shard_patients(work, first.start, patients));
-    Ok(plan(&goal.target, present, &Cut::even(shard_patients))?)
+    let cut = Cut {
+        boundaries: parts.looks().to_vec(),
+        ..Cut::even(shard_patients)
+    };
+    Ok(plan(&goal.target, &present, &cut)?)
 }
 
 fn explain(goal: &Goal, error: PlanError) -> Failure {
@@ -185,6 +208,8 @@ struct Parts {
     dir: PathBuf,
     store: Store,
     tally: Tally,
+    /// What the precision looks at, if the trial has one.
+    front: Option<Front>,
     worker: String,
 }
 
@@ -197,17 +222,62 @@ impl Parts {
                 || Tally::empty(goal.trial.shape()),
                 |base| base.tally.clone(),
             ),
+            front: goal
+                .trial
+                .precision
+                .map(|_| Front::new(goal.trial, &goal.target)),
             dir,
             store,
-            worker: worker(),
+            worker: machine::process(),
         };
-        for info in parts.store.committed() {
+        for info in parts.store.committed().cloned().collect::<Vec<_>>() {
             if !in_base(goal, &info.range) {
-                let part = parts.store.read_part(info)?;
-                add(&mut parts.tally, &part.tally, &info.path)?;
+                let part = parts.store.read_part(&info)?;
+                parts.count(&info, &part.tally)?;
             }
         }
         Ok(parts)
+    }
+
+    /// Counts a part of the store, whose tally this is: in the sum, and in the front together
+    /// with those that have waited for it.
+    fn count(&mut self, info: &PartInfo, tally: &Tally) -> Result<(), Failure> {
+        add(&mut self.tally, tally, &info.path)?;
+        let Some(front) = &mut self.front else {
+            return Ok(());
+        };
+        front
+            .commit(&info.range)
+            .map_err(|error| cut_otherwise(&self.dir, &error))?;
+        while let Some(next) = front.next() {
+            if next == info.range {
+                front
+                    .add(tally)
+                    .map_err(|error| unsuited(error, &info.path))?;
+            } else {
+                let Some(waiting) = self.store.committed_at(next.start) else {
+                    break;
+                };
+                let part = self.store.read_part(waiting)?;
+                front
+                    .add(&part.tally)
+                    .map_err(|error| unsuited(error, &waiting.path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the run may end: the patients before this index are committed and precise enough.
+    fn enough(&self) -> Option<u64> {
+        match self.front.as_ref()?.judgement() {
+            Judgement::Precise(end) => Some(end),
+            Judgement::Open | Judgement::Imprecise => None,
+        }
+    }
+
+    /// Where shards must begin, so that the patients before can be judged.
+    fn looks(&self) -> &[u64] {
+        self.front.as_ref().map_or(&[], Front::looks)
     }
 
     /// Ranges that need not be simulated.
@@ -218,22 +288,25 @@ impl Parts {
             .collect()
     }
 
-    /// Writes the result and removes the parts.
+    /// Writes the result, without the parts beyond the patients that are enough, and removes the
+    /// parts.
     fn merge(self, goal: &Goal, threads: usize) -> Result<ResultFile, Failure> {
+        let end = self.enough().unwrap_or(goal.target.end);
         let base = goal.base.map(|_| goal.out.to_path_buf());
         let parts = self.store.committed();
         let sources: Vec<PathBuf> = base
             .into_iter()
             .chain(
                 parts
-                    .filter(|info| !in_base(goal, &info.range))
+                    .filter(|info| info.range.start < end && !in_base(goal, &info.range))
                     .map(|info| info.path.clone()),
             )
             .collect();
-        let notes = [
+        let mut notes = vec![
             ("merged_by".to_owned(), self.worker),
             ("threads".to_owned(), threads.to_string()),
         ];
+        notes.extend(precision_note(goal.trial));
         let file = write_result(goal.out, &sources, ENGINE_VERSION, &notes)?;
         drop(self.store);
         fs::remove_dir_all(&self.dir).map_err(Failure::system("remove", &self.dir))?;
@@ -242,7 +315,7 @@ impl Parts {
 }
 
 impl Sink for Parts {
-    fn commit(&mut self, shard: Computed) -> Result<(), Failure> {
+    fn commit(&mut self, shard: Computed) -> Result<Option<u64>, Failure> {
         let part = Part {
             range: shard.output.range,
             tally: shard.output.tally,
@@ -261,8 +334,26 @@ impl Sink for Parts {
             digest = %info.digest,
             "committed a part"
         );
-        add(&mut self.tally, &part.tally, &info.path)
+        self.count(&info, &part.tally)?;
+        Ok(self.enough())
     }
+}
+
+/// What a result says about the precision that it was made for.
+pub(crate) fn precision_note(trial: &Trial) -> Option<(String, String)> {
+    let precision = trial.precision?;
+    Some(("precision_points".to_owned(), precision.to_string()))
+}
+
+fn cut_otherwise(dir: &Path, error: &AcrossLook) -> Failure {
+    let AcrossLook { committed, look } = error;
+    Failure::File(format!(
+        "{} holds patients {}..{} of an unfinished run that is not judged before patient {look} \
+         as this one is; finish that one, or remove the folder",
+        dir.display(),
+        committed.start,
+        committed.end
+    ))
 }
 
 /// Parts that a crash left between the merge and their removal are in the base already.
@@ -278,10 +369,12 @@ pub(crate) fn covers(ranges: &[Range<u64>], range: &Range<u64>) -> bool {
 }
 
 fn add(tally: &mut Tally, part: &Tally, path: &Path) -> Result<(), Failure> {
-    tally.merge(part).map_err(|source| {
-        let path = path.to_path_buf();
-        ResultsError::Tally { path, source }.into()
-    })
+    tally.merge(part).map_err(|source| unsuited(source, path))
+}
+
+fn unsuited(source: TallyError, path: &Path) -> Failure {
+    let path = path.to_path_buf();
+    ResultsError::Tally { path, source }.into()
 }
 
 fn open_store(goal: &Goal, dir: &Path) -> Result<Store, Failure> {
@@ -316,13 +409,6 @@ pub(crate) fn remove_leftovers(goal: &Goal, file: &ResultFile) -> Result<(), Fai
         fs::remove_dir_all(&dir).map_err(Failure::system("remove", &dir))?;
     }
     Ok(())
-}
-
-/// What the provenance calls this process.
-fn worker() -> String {
-    let host = rustix::system::uname();
-    let name = host.nodename().to_string_lossy();
-    format!("{name} (process {})", std::process::id())
 }
 
 /// The result at `path`, if there is one.

@@ -1,5 +1,6 @@
 //! The `reseed` program: arguments, files, progress and exit codes around the libraries.
 
+mod access;
 mod args;
 mod authority;
 mod commands;
@@ -7,7 +8,9 @@ mod exit;
 mod gaps;
 mod identity;
 mod logging;
+mod machine;
 mod output;
+mod precision;
 mod progress;
 mod shards;
 mod signals;
@@ -24,7 +27,7 @@ use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.log);
+    logging::start(cli.log, cli.log_format);
     // A panic is a fault of this program; its message is printed by then.
     let exit = match panic::catch_unwind(|| dispatch(&cli)) {
         Ok(Ok(())) => Exit::Done,
@@ -41,6 +44,10 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
     let chatter = output::Chatter::new(cli);
     match &cli.command {
         Command::Run(args) => commands::run::run(args, chatter),
+        Command::Coordinate(args) => commands::coordinate::coordinate(args, chatter),
+        Command::Work(args) => commands::work::work(args, chatter),
+        Command::Drain(args) => commands::operate::drain(args, chatter),
+        Command::Cancel(args) => commands::operate::cancel(args, chatter),
         Command::Compare(args) => commands::compare::compare(args),
         Command::Trial(command) => commands::trial::trial(command, chatter),
         Command::Patient(args) => commands::patient::patient(args),

@@ -24,6 +24,10 @@ const SHARD_SECONDS: f64 = 3.0;
 const SHARD_SECONDS_MIN: f64 = 0.5;
 /// Shards a thread should have, at least, if they are not too short.
 const SHARDS_PER_THREAD: f64 = 8.0;
+/// What a shard of a cluster should take, seconds; and how many there should be, at least, as
+/// long as they do not become too short.
+const CLUSTER_SHARD_SECONDS: f64 = 10.0;
+const CLUSTER_SHARDS: f64 = 256.0;
 /// How long the pilot measures.
 const PILOT: Duration = Duration::from_millis(100);
 /// Between two looks at the progress.
@@ -37,7 +41,8 @@ pub(crate) struct Work<'a> {
     pub(crate) trial: &'a Trial,
     pub(crate) seed: u64,
     pub(crate) threads: usize,
-    /// Set from outside to stop early; also set when something fails.
+    /// Set from outside to stop early; also set when something fails, and when there are patients
+    /// enough.
     pub(crate) stop: &'a AtomicBool,
 }
 
@@ -51,14 +56,15 @@ pub(crate) struct Computed {
 
 /// What takes computed shards. Calls come one at a time.
 pub(crate) trait Sink: Send {
-    /// Takes a shard that the ledger has accepted.
-    fn commit(&mut self, shard: Computed) -> Result<(), Failure>;
+    /// Takes a shard that the ledger has accepted. Once the patients before some index are
+    /// committed and enough, it returns that index.
+    fn commit(&mut self, shard: Computed) -> Result<Option<u64>, Failure>;
 }
 
 /// How a simulation ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Every shard is committed.
+    /// Every shard that is needed is committed.
     Complete,
     /// It was stopped from outside.
     Stopped,
@@ -210,12 +216,17 @@ impl<S: Sink> Desk<'_, S> {
         for effect in state.apply(event, self.now()) {
             match effect {
                 Effect::Commit { .. } => {
-                    return state.sink.commit(Computed {
+                    let enough = state.sink.commit(Computed {
                         output,
                         digest,
                         attempt: lease.attempt,
                         seconds,
-                    });
+                    })?;
+                    if let Some(end) = enough {
+                        state.apply(Event::Enough { end }, self.now());
+                        self.work.stop.store(true, Ordering::Relaxed);
+                    }
+                    return Ok(());
                 }
                 Effect::Fail(fatal) => return Err(fatal.into()),
                 _ => {}
@@ -263,39 +274,49 @@ impl<S> State<'_, S> {
 /// Patients in a shard, so that it takes a few seconds on this machine: from a pilot on the
 /// first patients, whose results are thrown away. `patients` are those still to simulate.
 pub(crate) fn shard_patients(work: &Work, first: u64, patients: u64) -> u64 {
-    let rate = pilot(work, first, patients);
+    let range = first..first + patients;
+    let rate = reseed_engine::patients_per_second(work.trial, work.seed, &range, PILOT, work.stop);
     size(rate, patients, work.threads)
 }
 
-/// Patients per second on one thread.
-fn pilot(work: &Work, first: u64, patients: u64) -> f64 {
-    let mut engine = Engine::new(work.trial, work.seed);
-    let ignored = AtomicU64::new(0);
-    let (mut done, mut batch) = (0, 64);
-    let start = Instant::now();
-    while start.elapsed() < PILOT && done < patients {
-        let range = first + done..first + patients.min(done + batch);
-        if engine.simulate(range, work.stop, &ignored).is_err() {
-            break;
-        }
-        done += batch;
-        batch *= 2;
-    }
-    done as f64 / start.elapsed().as_secs_f64().max(1e-6)
+/// Patients in a shard of a cluster, whose size nobody knows: ten seconds of a thread like this
+/// machine's, less in short runs.
+pub(crate) fn cluster_shard_patients(trial: &Trial) -> u64 {
+    let patients = 0..trial.patients;
+    let stop = AtomicBool::new(false);
+    let rate = reseed_engine::patients_per_second(trial, trial.seed, &patients, PILOT, &stop);
+    let seconds = trial.patients as f64 / rate;
+    let shard_seconds = (seconds / CLUSTER_SHARDS).clamp(SHARD_SECONDS_MIN, CLUSTER_SHARD_SECONDS);
+    shard_patients_of(rate, shard_seconds, trial.patients)
 }
 
-fn size(patients_per_second: f64, patients: u64, threads: usize) -> u64 {
-    let seconds_per_thread = patients as f64 / patients_per_second / threads as f64;
-    let shard_seconds =
-        (seconds_per_thread / SHARDS_PER_THREAD).clamp(SHARD_SECONDS_MIN, SHARD_SECONDS);
+/// Patients that come in small shards first, so that results are seen soon. Where shards are
+/// short anyway there are none.
+pub(crate) fn lead_in_patients(patients: u64, shard_patients: u64) -> u64 {
+    let shards = patients / shard_patients;
+    if shards as f64 > CLUSTER_SHARDS {
+        2 * shard_patients
+    } else {
+        0
+    }
+}
+
+fn shard_patients_of(patients_per_second: f64, shard_seconds: f64, patients: u64) -> u64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "the cast saturates, and the product is not negative"
     )]
     let shard_patients = (patients_per_second * shard_seconds) as u64;
-    // A gap may add a short shard at each end, so stay well below the limit.
+    // A gap may add a short shard of its own, so stay well below the limit.
     shard_patients.max(patients / (SHARDS_MAX / 8)).max(1)
+}
+
+fn size(patients_per_second: f64, patients: u64, threads: usize) -> u64 {
+    let seconds_per_thread = patients as f64 / patients_per_second / threads as f64;
+    let shard_seconds =
+        (seconds_per_thread / SHARDS_PER_THREAD).clamp(SHARD_SECONDS_MIN, SHARD_SECONDS);
+    shard_patients_of(patients_per_second, shard_seconds, patients)
 }
 
 #[cfg(test)]

@@ -111,13 +111,16 @@ pub fn open<F: Folder + Clone>(
     Ok((service, opening))
 }
 
+/// A shard, and its digest if it is committed.
+type Planned = (Range<u64>, Option<Digest>);
+
 /// All shards of the run in order, those that are committed with their digests.
 fn shards<F: Folder>(
     store: &Store<F>,
     terms: &Terms,
     front: Option<&Front>,
     committed: &[(Range<u64>, Digest)],
-) -> Result<Vec<(Range<u64>, Option<Digest>)>, OpenError> {
+) -> Result<Vec<Planned>, OpenError> {
     let mut cut = cut_of(store.folder(), terms)?;
     cut.boundaries = front.map_or_else(Vec::new, |front| front.looks().to_vec());
     let ranges: Vec<Range<u64>> = committed.iter().map(|(range, _)| range.clone()).collect();
@@ -140,13 +143,12 @@ fn cut_of(folder: &impl Folder, terms: &Terms) -> Result<Cut, ResultsError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(ResultsError::io("read", &path)(error)),
     };
-    let (shard_patients, lead_in_patients) = match found {
-        Some(found) => found,
-        None => {
-            let chosen = (terms.shard_patients, terms.lead_in_patients);
-            write_plan(folder, chosen).map_err(ResultsError::io("write", &path))?;
-            chosen
-        }
+    let (shard_patients, lead_in_patients) = if let Some(found) = found {
+        found
+    } else {
+        let chosen = (terms.shard_patients, terms.lead_in_patients);
+        write_plan(folder, chosen).map_err(ResultsError::io("write", &path))?;
+        chosen
     };
     Ok(Cut {
         shard_patients,

@@ -133,6 +133,11 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether the caller's own words or files are at fault.
+    pub fn is_of_the_caller(&self) -> bool {
+        matches!(self, Self::Url { .. } | Self::Credential(_))
+    }
+
     /// Whether the same attempt may succeed later without anybody changing anything here.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Silent { .. })

@@ -24,7 +24,7 @@ mod trial;
 
 pub use diagnostic::{Diagnostic, TrialError};
 pub use histogram::Histogram;
-pub use precision::looks;
+pub use precision::{PRECISION_MAX_POINTS, looks};
 pub use preset::{preset_names, preset_text};
 pub use primary::PrimaryEstimate;
 pub use reseed_model::MODEL_VERSION;

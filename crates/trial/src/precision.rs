@@ -14,6 +14,9 @@ use reseed_stats::Tally;
 
 use crate::trial::Trial;
 
+/// Coarsest precision, percentage points; ten thousand patients are nearly always finer.
+pub const PRECISION_MAX_POINTS: f64 = 10.0;
+
 /// Fewest patients a run with a precision is judged on.
 const FIRST_LOOK_PATIENTS: u64 = 10_000;
 

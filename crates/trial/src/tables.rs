@@ -8,6 +8,7 @@ use reseed_model::scenario::{
 use reseed_stats::Endpoint;
 
 use crate::field::{Bounds, Field, Kind, OtherUnit, above, optional, quantity, required, within};
+use crate::precision::PRECISION_MAX_POINTS;
 use crate::strata::Strata;
 use crate::trial::{DAYS_PER_MONTH, DAYS_PER_YEAR, Primary, Trial};
 
@@ -31,9 +32,6 @@ const CTC: [&str; 3] = ["any", "positive", "negative"];
 
 /// Largest number of patients of a trial.
 pub(crate) const PATIENTS_MAX: u64 = 100_000_000_000;
-
-/// Coarsest precision; ten thousand patients are nearly always finer.
-const PRECISION_MAX_POINTS: f64 = 10.0;
 
 /// Most cut points of one stratification.
 const CUTS_MAX: usize = 64;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-use reseed_protocol::channel::{AuthorizedChannel, Target};
+use reseed_protocol::channel::{AuthorizedChannel, ConnectError, Target};
 use reseed_protocol::messages::{
     Answer, Ask, Failed, PartHeader, Pulse, PulseAnswer, Receipt, Registration, Release, Session,
     Welcome,
@@ -35,7 +35,8 @@ impl Line {
         registration: Registration,
     ) -> Result<(Self, Welcome), Refusal> {
         let channel = target.connect().await.map_err(|error| {
-            let kind = if error.may_pass() {
+            // A coordinator that is killed in the middle of an answer looks like none.
+            let kind = if error.may_pass() || matches!(error, ConnectError::Foreign { .. }) {
                 Kind::Unreachable
             } else {
                 Kind::Denied

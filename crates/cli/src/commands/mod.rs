@@ -2,11 +2,14 @@
 
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod coordinate;
 pub(crate) mod digest;
 pub(crate) mod extend;
 pub(crate) mod keys;
 pub(crate) mod merge;
+pub(crate) mod operate;
 pub(crate) mod patient;
 pub(crate) mod run;
 pub(crate) mod trial;
 pub(crate) mod verify;
+pub(crate) mod work;

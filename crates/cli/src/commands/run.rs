@@ -4,19 +4,22 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use reseed_results::ResultFile;
+use reseed_trial::looks;
 
 use crate::args::Run;
 use crate::exit::Failure;
 use crate::gaps::{self, Goal, Summary};
 use crate::identity;
 use crate::output::Chatter;
-use crate::source;
+use crate::{precision, source};
 
 pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
     let mut trial = source::trial(&args.trial)?;
     trial.records |= args.records;
     trial.patients = args.patients.unwrap_or(trial.patients);
+    trial.precision = args.precision.or(trial.precision);
     trial.seed = args.seed.unwrap_or(trial.seed);
+    precision::check(&trial)?;
     let out = args
         .out
         .clone()
@@ -31,11 +34,14 @@ pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
     };
     if let Some(file) = finished(&goal)? {
         gaps::remove_leftovers(&goal, &file)?;
-        return Summary::of(&out, &file).tell("is complete already", args.json, chatter);
+        return Summary::of_goal(&goal, &file).tell("is complete already", args.json, chatter);
     }
     let (file, summary) = gaps::fill(&goal, &args.work, chatter)?;
     if let Some(estimate) = trial.primary_estimate(&file.tally) {
         chatter.say(&estimate.to_string());
+    }
+    if let Some(outcome) = precision::outcome(&trial, &file.tally) {
+        chatter.say(&outcome);
     }
     summary.tell("is complete", args.json, chatter)
 }
@@ -60,11 +66,27 @@ fn finished(goal: &Goal) -> Result<Option<ResultFile>, Failure> {
     };
     let same = identity::same_run(&file.identity, &identity::identity(goal.trial, goal.seed));
     match (same, goal.force) {
-        (true, _) if file.ranges == [goal.target.clone()] => Ok(Some(file)),
+        (true, _) if is_wanted(goal, &file) => Ok(Some(file)),
         (_, true) => Ok(None),
         (true, false) => Err(other_patients(goal, &file)),
         (false, false) => Err(in_the_way(goal.out, &other_run(goal, &file))),
     }
+}
+
+/// Whether a result of this run has the patients that are wanted. Only a result that says that it
+/// was made for the precision is known to end at the first look that met it.
+fn is_wanted(goal: &Goal, file: &ResultFile) -> bool {
+    let Goal { trial, target, .. } = goal;
+    let Some(note) = gaps::precision_note(trial) else {
+        return file.ranges == [target.clone()];
+    };
+    let [found] = &file.ranges[..] else {
+        return false;
+    };
+    let ends_right = found.end == target.end
+        || looks(trial.patients).any(|look| target.start + look == found.end)
+            && trial.precise_enough(&file.tally);
+    file.notes.contains(&note) && found.start == target.start && ends_right
 }
 
 fn other_run(goal: &Goal, file: &ResultFile) -> String {
@@ -88,15 +110,19 @@ fn other_patients(goal: &Goal, file: &ResultFile) -> Failure {
         .iter()
         .map(|range| format!("{}..{}", range.start, range.end))
         .collect();
-    in_the_way(
-        goal.out,
-        &format!(
-            "it holds patients {} of this run, not {}..{} (`reseed extend` adds patients)",
-            ranges.join(", "),
-            goal.target.start,
-            goal.target.end
+    let ranges = ranges.join(", ");
+    let Range { start, end } = goal.target;
+    let problem = match goal.trial.precision {
+        None => format!(
+            "it holds patients {ranges} of this run, not {start}..{end} (`reseed extend` adds \
+             patients)"
         ),
-    )
+        Some(precision) => format!(
+            "it holds patients {ranges} of this run, but was not made for a precision of \
+             {precision} points within {start}..{end}"
+        ),
+    };
+    in_the_way(goal.out, &problem)
 }
 
 fn in_the_way(out: &Path, problem: &str) -> Failure {

@@ -138,7 +138,7 @@ struct Check {
 }
 
 impl Sink for Check {
-    fn commit(&mut self, shard: Computed) -> Result<(), Failure> {
+    fn commit(&mut self, shard: Computed) -> Result<Option<u64>, Failure> {
         let range = &shard.output.range;
         let recorded = self.expected[&range.start];
         if recorded != shard.digest {
@@ -151,6 +151,7 @@ impl Sink for Check {
         self.agreed += 1;
         self.tally
             .merge(&shard.output.tally)
-            .map_err(|error| Failure::Internal(error.to_string()))
+            .map_err(|error| Failure::Internal(error.to_string()))?;
+        Ok(None)
     }
 }

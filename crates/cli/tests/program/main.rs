@@ -4,4 +4,5 @@ mod bench;
 mod commands;
 mod interrupts;
 mod keys;
+mod precision;
 mod runs;

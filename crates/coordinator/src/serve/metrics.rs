@@ -36,12 +36,8 @@ pub(crate) struct Metrics {
     doors: Arc<Counters>,
 }
 
-/// What is timed.
+/// What is timed: the calls of proto/, and the commit within a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[expect(
-    missing_docs,
-    reason = "the calls of proto/, and the commit within a delivery"
-)]
 pub(crate) enum Call {
     Register,
     Lease,

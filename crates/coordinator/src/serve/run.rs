@@ -228,9 +228,11 @@ async fn complete(
     })
     .await??;
     service.set_finished();
+    // The guard must be gone before the report takes it again.
+    let precise = service.books().is_precise();
     Ok(Ending::Complete {
         file: Box::new(file),
-        precise: service.books().is_precise(),
+        precise,
         report: Box::new(service.report(clock.now())),
     })
 }

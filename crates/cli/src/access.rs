@@ -1,0 +1,116 @@
+//! Credentials, from the command line's words to what the libraries take.
+
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use reseed_coordinator::serve::{self, TlsFiles, Transport};
+use reseed_protocol::channel::{AuthorizedChannel, Connect, Target};
+use reseed_protocol::credentials::{Identity, Token};
+use reseed_protocol::wire::coordinator_client::CoordinatorClient;
+use reseed_protocol::{MESSAGE_BYTES_MAX, Refusal};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::args::{Access, ServerSecurity};
+use crate::authority::CA_CERTIFICATE;
+use crate::exit::Failure;
+
+/// Who a process is among the files that `reseed keys` makes.
+pub(crate) const WORKER: &str = "worker";
+pub(crate) const OPERATOR: &str = "operator";
+const SERVER: &str = "server";
+
+/// The coordinator that the command line names. `role` is whose certificate to take from a
+/// folder of keys.
+pub(crate) fn target(access: &Access, role: &str) -> Result<Target, Failure> {
+    let own = explicit(access.certificate.as_ref(), access.key.as_ref());
+    let identity = own.or_else(|| access.keys.as_ref().map(|folder| pair(folder, role)));
+    let connect = Connect {
+        url: access.connect.clone(),
+        ca: authority(access.ca.as_ref(), access.keys.as_ref()),
+        identity,
+        token: access.token.clone(),
+        insecure: access.insecure,
+    };
+    Ok(connect.check()?)
+}
+
+/// How the command line wants a coordinator to be protected.
+pub(crate) fn server(security: &ServerSecurity) -> Result<serve::ServerSecurity, Failure> {
+    let own = explicit(security.certificate.as_ref(), security.key.as_ref());
+    let identity = own.or_else(|| security.keys.as_ref().map(|folder| pair(folder, SERVER)));
+    let transport = match identity {
+        Some(identity) => Transport::Tls(TlsFiles {
+            identity,
+            client_ca: authority(security.ca.as_ref(), security.keys.as_ref()),
+        }),
+        None => Transport::Plain {
+            insecure: security.insecure,
+        },
+    };
+    let token = security.token.as_deref().map(Token::read).transpose()?;
+    Ok(serve::ServerSecurity { transport, token })
+}
+
+fn explicit(certificate: Option<&PathBuf>, key: Option<&PathBuf>) -> Option<Identity> {
+    Some(Identity {
+        certificate: certificate?.clone(),
+        key: key?.clone(),
+    })
+}
+
+fn pair(folder: &Path, name: &str) -> Identity {
+    Identity {
+        certificate: folder.join(format!("{name}.pem")),
+        key: folder.join(format!("{name}.key")),
+    }
+}
+
+fn authority(own: Option<&PathBuf>, keys: Option<&PathBuf>) -> Option<PathBuf> {
+    own.cloned()
+        .or_else(|| keys.map(|folder| folder.join(CA_CERTIFICATE)))
+}
+
+/// The address of a `HOST:PORT`.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, Failure> {
+    let found = text.to_socket_addrs().and_then(|mut addresses| {
+        let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        addresses.next().ok_or_else(none)
+    });
+    found.map_err(|error| {
+        Failure::Usage(format!(
+            "cannot listen on {text} ({error}); give HOST:PORT, such as 127.0.0.1:7461"
+        ))
+    })
+}
+
+/// Threads for everything that waits for a network.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("network")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Internal(format!("cannot start threads: {error}")))
+}
+
+/// A coordinator, as an operator calls it.
+pub(crate) async fn operator(
+    access: &Access,
+) -> Result<CoordinatorClient<AuthorizedChannel>, Failure> {
+    let channel = target(access, OPERATOR)?.connect().await?;
+    Ok(CoordinatorClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+}
+
+/// A call that a coordinator refused.
+pub(crate) fn refused(status: tonic::Status) -> Failure {
+    Failure::Unreachable(Refusal::from(status).to_string())
+}
+
+/// Makes a folder and its parents.
+pub(crate) fn make_folder(folder: &Path) -> Result<PathBuf, Failure> {
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::canonicalize(folder))
+        .map_err(Failure::system("create", folder))
+}

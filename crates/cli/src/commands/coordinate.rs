@@ -1,0 +1,264 @@
+//! `reseed coordinate`: a trial over many workers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reseed_coordinator::serve::{Coordination, Ending, Limits, Listener, Merge};
+use reseed_coordinator::{Attempt, Rules, Terms};
+use reseed_protocol::status::StatusReport;
+use reseed_results::{Layout, ResultFile};
+use reseed_trial::Trial;
+use serde::Serialize;
+
+use crate::args::Coordinate;
+use crate::exit::Failure;
+use crate::identity::{self, ENGINE_VERSION};
+use crate::output::{Chatter, grouped, print_json};
+use crate::progress::Meter;
+use crate::{access, gaps, machine, precision, shards, signals, source};
+
+/// Between two looks at a flag that a signal sets.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Failure> {
+    let trial = trial(args)?;
+    let store = access::make_folder(&args.store)?;
+    let out = args.out.clone().unwrap_or_else(|| store.join("result.h5"));
+    if let Some(file) = gaps::existing(&out)? {
+        return finished_before(&trial, &out, &file, args.json, chatter);
+    }
+    let stop = signals::stop_flag()?;
+    let coordination = Coordination::open(&store, terms(args, &trial, &store), &owner())?;
+    for warning in &coordination.opening().warnings {
+        chatter.say(&format!("warning: {warning}"));
+    }
+    let merge = Merge {
+        out: out.clone(),
+        engine_version: ENGINE_VERSION.into(),
+        notes: notes(&trial),
+    };
+    let security = access::server(&args.security)?;
+    let address = access::address(&args.listen)?;
+    let resumed = coordination.opening().patients_resumed;
+    let mut meter = Meter::new(chatter.progress, trial.patients, resumed);
+    let ending = access::runtime()?.block_on(async {
+        let listener = Listener::bind(address, security, Limits::default())?;
+        announce(&coordination, &listener, &trial, chatter);
+        let watch = |report: &StatusReport| show(&mut meter, report);
+        Ok::<_, Failure>(
+            coordination
+                .run(listener, merge, raised(stop), watch)
+                .await?,
+        )
+    })?;
+    meter.finish();
+    match ending {
+        Ending::Stopped => Err(Failure::Interrupted(format!(
+            "stopped: what is committed is kept in {}; run the same command again to go on, and \
+             the workers come back by themselves",
+            store.display()
+        ))),
+        Ending::Complete {
+            file,
+            precise,
+            report,
+        } => {
+            if let Some(estimate) = trial.primary_estimate(&file.tally) {
+                chatter.say(&estimate.to_string());
+            }
+            if let Some(outcome) = precision::outcome(&trial, &file.tally) {
+                chatter.say(&outcome);
+            }
+            let summary = Summary {
+                precise,
+                ..Summary::new(&out, &file, &report)
+            };
+            summary.tell(args.json, chatter)
+        }
+    }
+}
+
+fn trial(args: &Coordinate) -> Result<Trial, Failure> {
+    let mut trial = source::trial(&args.trial)?;
+    trial.records |= args.records;
+    trial.patients = args.patients.unwrap_or(trial.patients);
+    trial.precision = args.precision.or(trial.precision);
+    trial.seed = args.seed.unwrap_or(trial.seed);
+    precision::check(&trial)?;
+    Ok(trial)
+}
+
+fn terms(args: &Coordinate, trial: &Trial, store: &Path) -> Terms {
+    let shard_patients = args
+        .shard_patients
+        .unwrap_or_else(|| shards::cluster_shard_patients(trial));
+    let shared = (!args.no_shared_store)
+        .then_some(store)
+        .and_then(Path::to_str);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "both were checked to be small and not negative"
+    )]
+    let rules = Rules {
+        lease_ms: (args.lease_seconds * 1000.0) as u64,
+        audits_per_mille: (args.audit * 10.0).round() as u64,
+        first_attempt: Attempt(1),
+        ..Rules::default()
+    };
+    Terms {
+        target: 0..trial.patients,
+        identity: identity::identity(trial, trial.seed),
+        layout: Layout::of(trial),
+        rules,
+        shard_patients,
+        lead_in_patients: if args.shard_patients.is_some() {
+            0
+        } else {
+            shards::lead_in_patients(trial.patients, shard_patients)
+        },
+        shared_path: shared.map(str::to_owned),
+        trial: trial.clone(),
+    }
+}
+
+/// A text that no other process has.
+fn owner() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    format!(
+        "{} since {} ns",
+        machine::process(),
+        since.unwrap_or_default().as_nanos()
+    )
+}
+
+fn notes(trial: &Trial) -> Vec<(String, String)> {
+    let merged_by = ("merged_by".to_owned(), machine::process());
+    [merged_by]
+        .into_iter()
+        .chain(gaps::precision_note(trial))
+        .collect()
+}
+
+fn announce(coordination: &Coordination, listener: &Listener, trial: &Trial, chatter: Chatter) {
+    let opening = coordination.opening();
+    if opening.patients_resumed > 0 {
+        chatter.say(&format!(
+            "{} patients are there; {} shards to go",
+            grouped(opening.patients_resumed),
+            opening.shards
+        ));
+    }
+    chatter.say(&format!(
+        "{}: {} patients in {} shards; workers: reseed work --connect {}://{}",
+        trial.name,
+        grouped(trial.patients - opening.patients_resumed),
+        opening.shards,
+        listener.scheme(),
+        listener.address()
+    ));
+}
+
+fn show(meter: &mut Meter, report: &StatusReport) {
+    let done = report.patients_committed + report.patients_under_way;
+    meter.update(done, || {
+        let obstacle = report.problem.clone().or_else(|| report.idle.clone());
+        obstacle.or_else(|| {
+            let estimate = report.estimate.as_ref()?;
+            Some(format!(
+                "{}: {:+.3} points ({:+.3} to {:+.3})",
+                estimate.label, estimate.difference, estimate.lower, estimate.upper
+            ))
+        })
+    });
+}
+
+/// Ends when a signal has set the flag.
+pub(crate) async fn raised(flag: Arc<AtomicBool>) {
+    while !flag.load(Ordering::Relaxed) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The result is there already: it is this run's, or in the way.
+fn finished_before(
+    trial: &Trial,
+    out: &Path,
+    file: &ResultFile,
+    json: bool,
+    chatter: Chatter,
+) -> Result<(), Failure> {
+    let wanted = identity::identity(trial, trial.seed);
+    let patients = file.tally.screened();
+    let whole = 0..trial.patients;
+    let complete = file.ranges.len() == 1 && file.ranges.contains(&whole)
+        || (trial.precision.is_some() && trial.precise_enough(&file.tally));
+    if !identity::same_run(&file.identity, &wanted) || !complete {
+        return Err(Failure::File(format!(
+            "{} is in the way: it holds {} patients of {}; choose another --store or --out, or \
+             remove it",
+            out.display(),
+            grouped(patients),
+            if identity::same_run(&file.identity, &wanted) {
+                "this run"
+            } else {
+                "another run"
+            }
+        )));
+    }
+    chatter.say(&format!("{} is complete already", out.display()));
+    let summary = Summary {
+        file: out.to_path_buf(),
+        digest: file.digest.to_string(),
+        seed: trial.seed,
+        patients_screened: patients,
+        patients_enrolled: file.tally.enrolled().iter().sum(),
+        patients_simulated: 0,
+        seconds: 0.0,
+        precise: None,
+    };
+    if json { print_json(&summary) } else { Ok(()) }
+}
+
+/// What was done, for `--json`.
+#[derive(Debug, Serialize)]
+struct Summary {
+    file: PathBuf,
+    digest: String,
+    seed: u64,
+    patients_screened: u64,
+    patients_enrolled: u64,
+    patients_simulated: u64,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    precise: Option<bool>,
+}
+
+impl Summary {
+    fn new(out: &Path, file: &ResultFile, report: &StatusReport) -> Self {
+        Self {
+            file: out.to_path_buf(),
+            digest: file.digest.to_string(),
+            seed: file.identity.seed,
+            patients_screened: file.tally.screened(),
+            patients_enrolled: file.tally.enrolled().iter().sum(),
+            patients_simulated: report.patients_committed - report.patients_resumed,
+            seconds: report.seconds_running,
+            precise: None,
+        }
+    }
+
+    fn tell(&self, json: bool, chatter: Chatter) -> Result<(), Failure> {
+        chatter.say(&format!(
+            "{} is complete: {} patients screened, {} enrolled, in {:.1} s; digest {}",
+            self.file.display(),
+            grouped(self.patients_screened),
+            grouped(self.patients_enrolled),
+            self.seconds,
+            self.digest
+        ));
+        if json { print_json(self) } else { Ok(()) }
+    }
+}

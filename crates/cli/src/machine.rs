@@ -1,0 +1,39 @@
+//! What this machine is.
+
+use reseed_protocol::messages::Machine;
+
+/// What reports and the provenance call this process.
+pub(crate) fn process() -> String {
+    let host = rustix::system::uname();
+    let name = host.nodename().to_string_lossy();
+    format!("{name} (process {})", std::process::id())
+}
+
+/// This machine, for reports.
+pub(crate) fn describe(threads: usize) -> Machine {
+    let memory = rustix::system::sysinfo();
+    Machine {
+        architecture: std::env::consts::ARCH.into(),
+        cpu_features: cpu_features(),
+        threads: u32::try_from(threads).unwrap_or(u32::MAX),
+        memory_bytes: memory.totalram as u64 * u64::from(memory.mem_unit),
+    }
+}
+
+/// Vector extensions that this processor has.
+#[cfg(target_arch = "x86_64")]
+fn cpu_features() -> Vec<String> {
+    let found = [
+        ("sse4.2", is_x86_feature_detected!("sse4.2")),
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+    ];
+    let found = found.into_iter().filter(|(_, there)| *there);
+    found.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_features() -> Vec<String> {
+    Vec::new()
+}
