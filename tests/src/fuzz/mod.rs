@@ -1,0 +1,8 @@
+//! Bodies of the fuzz targets: what must hold for any bytes at all.
+
+mod part;
+mod part_files;
+mod trial;
+
+pub use part::{part, sealed};
+pub use trial::trial;
