@@ -92,7 +92,7 @@ impl Failure {
             | Self::Trial(_)
             | Self::Plan(PlanError::EmptyShard | PlanError::TooMany { .. }) => Exit::Usage,
             Self::System { .. } => Exit::System,
-            Self::Interrupted(_) => Exit::Interrupted,
+            Self::Interrupted(_) | Self::Run(Fatal::Cancelled { .. }) => Exit::Interrupted,
             Self::Results(error) => of_results(error),
             Self::File(_) | Self::Plan(_) => Exit::File,
             Self::Mismatch(_) | Self::Run(Fatal::Conflict { .. }) => Exit::Mismatch,
@@ -103,9 +103,10 @@ impl Failure {
 
 fn of_results(error: &ResultsError) -> Exit {
     match error {
-        ResultsError::Io { .. } | ResultsError::Hdf5 { .. } | ResultsError::Locked { .. } => {
-            Exit::System
-        }
+        ResultsError::Io { .. }
+        | ResultsError::Hdf5 { .. }
+        | ResultsError::Locked { .. }
+        | ResultsError::Fenced { .. } => Exit::System,
         ResultsError::Kind { .. }
         | ResultsError::Newer { .. }
         | ResultsError::Damaged { .. }

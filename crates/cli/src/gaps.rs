@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use reseed_coordinator::{PlanError, plan};
+use reseed_coordinator::{Cut, PlanError, plan};
 use reseed_results::{Attempt, Part, ResultFile, ResultsError, Store, read_result, write_result};
 use reseed_stats::Tally;
 use reseed_trial::Trial;
@@ -17,7 +17,6 @@ use crate::args;
 use crate::exit::Failure;
 use crate::identity::{self, ENGINE_VERSION};
 use crate::output::{Chatter, grouped, print_json};
-use crate::primary;
 use crate::progress::{Meter, Rate};
 use crate::shards::{self, Computed, Ending, Sink, Work};
 use crate::signals;
@@ -121,7 +120,8 @@ pub(crate) fn fill(
     let mut meter = Meter::new(chatter.progress, already + simulated, already);
     let ending = shards::simulate(&work, missing, &mut parts, |done, parts| {
         meter.update(already + done, || {
-            primary::running(goal.trial, &parts.tally)
+            let estimate = goal.trial.primary_estimate(&parts.tally);
+            estimate.map(|estimate| estimate.to_string())
         });
     });
     meter.finish();
@@ -145,14 +145,15 @@ fn missing(
     work: &Work,
     shard_patients: Option<u64>,
 ) -> Result<Vec<Range<u64>>, Failure> {
-    let gaps = plan(&goal.target, present, u64::MAX).map_err(|error| explain(goal, error))?;
+    let gaps =
+        plan(&goal.target, present, &Cut::even(u64::MAX)).map_err(|error| explain(goal, error))?;
     let Some(first) = gaps.first() else {
         return Ok(Vec::new());
     };
     let patients = gaps.iter().map(|gap| gap.end - gap.start).sum();
     let shard_patients =
         shard_patients.unwrap_or_else(|| shards::shard_patients(work, first.start, patients));
-    Ok(plan(&goal.target, present, shard_patients)?)
+    Ok(plan(&goal.target, present, &Cut::even(shard_patients))?)
 }
 
 fn explain(goal: &Goal, error: PlanError) -> Failure {
@@ -210,7 +211,7 @@ impl Parts {
     /// Ranges that need not be simulated.
     fn present(&self, goal: &Goal) -> Vec<Range<u64>> {
         let base = goal.base.into_iter().flat_map(|base| base.ranges.clone());
-        let parts = self.store.committed().iter().map(|info| info.range.clone());
+        let parts = self.store.committed().map(|info| info.range.clone());
         base.chain(parts.filter(|range| !in_base(goal, range)))
             .collect()
     }
@@ -218,7 +219,7 @@ impl Parts {
     /// Writes the result and removes the parts.
     fn merge(self, goal: &Goal, threads: usize) -> Result<ResultFile, Failure> {
         let base = goal.base.map(|_| goal.out.to_path_buf());
-        let parts = self.store.committed().iter();
+        let parts = self.store.committed();
         let sources: Vec<PathBuf> = base
             .into_iter()
             .chain(
@@ -308,7 +309,7 @@ pub(crate) fn remove_leftovers(goal: &Goal, file: &ResultFile) -> Result<(), Fai
     }
     let store = open_store(goal, &dir)?;
     let merged = |range: &Range<u64>| covers(&file.ranges, range);
-    if store.committed().iter().all(|info| merged(&info.range)) {
+    if store.committed().all(|info| merged(&info.range)) {
         drop(store);
         fs::remove_dir_all(&dir).map_err(Failure::system("remove", &dir))?;
     }

@@ -7,7 +7,6 @@ mod gaps;
 mod identity;
 mod logging;
 mod output;
-mod primary;
 mod progress;
 mod shards;
 mod signals;

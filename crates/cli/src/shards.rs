@@ -180,9 +180,11 @@ impl<S: Sink> Desk<'_, S> {
     }
 
     fn lease(&self) -> Option<Lease> {
-        let effects = self
-            .lock()
-            .apply(Event::Request { worker: SELF }, self.now());
+        let request = Event::Request {
+            worker: SELF,
+            wanted: 1,
+        };
+        let effects = self.lock().apply(request, self.now());
         effects.into_iter().find_map(|effect| match effect {
             Effect::Lease(lease) => Some(lease),
             _ => None,
@@ -292,7 +294,7 @@ fn size(patients_per_second: f64, patients: u64, threads: usize) -> u64 {
         reason = "the cast saturates, and the product is not negative"
     )]
     let shard_patients = (patients_per_second * shard_seconds) as u64;
-    // A gap may add a short shard of its own, so stay well below the limit.
+    // A gap may add a short shard at each end, so stay well below the limit.
     shard_patients.max(patients / (SHARDS_MAX / 8)).max(1)
 }
 

@@ -7,7 +7,8 @@
 //! shard must be equal to the first. If it is not, somebody's computer is wrong, and the run
 //! stops.
 //!
-//! Every operation costs O(log n) in shards and leases (expiry: per expired lease), and the
+//! Every operation costs O(log n) in shards and leases: expiry for each lease that ran out, and
+//! [`Event::Enough`] and the end of a run for each shard or lease dropped. The
 //! tables are ordered, so that the same events give the same effects on every machine.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use std::ops::Range;
 
 use crate::message::{
     Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, ShardId,
-    Wait, WorkerId,
+    Verdict, Wait, WorkerId,
 };
 
 #[derive(Debug, Clone)]
@@ -27,12 +28,11 @@ struct Shard {
 #[derive(Debug, Clone)]
 enum State {
     /// In the queue of open shards, kept from the worker on which it failed last.
-    Open {
-        avoid: Option<WorkerId>,
-    },
+    Open { avoid: Option<WorkerId> },
     /// With one worker, or with two near the end.
     Leased(Attempt, Option<Attempt>),
-    Committed(WorkerId, Digest),
+    /// By a worker, or by an earlier process.
+    Committed(Option<WorkerId>, Digest),
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +54,13 @@ enum Timer {
 struct Queue(BTreeMap<Option<WorkerId>, BTreeSet<ShardId>>);
 
 impl Queue {
+    /// A queue of shards for anybody.
+    fn of(shards: impl Iterator<Item = ShardId>) -> Self {
+        let group: BTreeSet<_> = shards.collect();
+        let groups = (!group.is_empty()).then_some((None, group));
+        Self(BTreeMap::from_iter(groups))
+    }
+
     fn insert(&mut self, avoid: Option<WorkerId>, shard: ShardId) {
         self.0.entry(avoid).or_default().insert(shard);
     }
@@ -67,6 +74,14 @@ impl Queue {
             self.0.remove(&avoid);
         }
         found
+    }
+
+    /// Drops the shards at or after one; how many.
+    fn truncate(&mut self, end: ShardId) -> usize {
+        let groups = self.0.values_mut();
+        let dropped = groups.map(|group| group.split_off(&end).len()).sum();
+        self.0.retain(|_, group| !group.is_empty());
+        dropped
     }
 
     /// Takes the first shard that is not reserved from `worker`. Shards that failed elsewhere
@@ -87,6 +102,8 @@ impl Queue {
 pub struct Ledger {
     rules: Rules,
     shards: Vec<Shard>,
+    /// So many of them, from the first, are needed.
+    needed: usize,
     phase: Phase,
     open: Queue,
     leases: BTreeMap<Attempt, Lease>,
@@ -110,30 +127,53 @@ impl Ledger {
     /// If the shards are empty ranges, or not in index order without overlap, as [`crate::plan`]
     /// makes them.
     pub fn new(plan: Vec<Range<u64>>, rules: Rules) -> Self {
-        assert!(
-            plan.iter().all(|range| !range.is_empty())
-                && plan.windows(2).all(|pair| pair[0].end <= pair[1].start),
-            "shards are in index order and do not overlap"
-        );
-        let mut open = Queue::default();
-        for shard in 0..plan.len() {
-            open.insert(None, ShardId(shard));
-        }
-        let progress = Progress {
-            patients: plan.iter().map(|range| range.end - range.start).sum(),
-            shards_open: plan.len(),
-            ..Progress::default()
-        };
-        let shards = plan
-            .into_iter()
-            .map(|range| Shard {
+        Self::of(plan.into_iter().map(|range| (range, None)), rules)
+    }
+
+    /// A ledger of a run that goes on: shards with a digest were committed by an earlier
+    /// process. They are not audited again.
+    ///
+    /// # Panics
+    /// As [`Ledger::new`].
+    pub fn resume(shards: Vec<(Range<u64>, Option<Digest>)>, rules: Rules) -> Self {
+        Self::of(shards.into_iter(), rules)
+    }
+
+    fn of(shards: impl Iterator<Item = (Range<u64>, Option<Digest>)>, rules: Rules) -> Self {
+        let shards: Vec<Shard> = shards
+            .map(|(range, committed)| Shard {
                 range,
-                state: State::Open { avoid: None },
+                state: committed.map_or(State::Open { avoid: None }, |digest| {
+                    State::Committed(None, digest)
+                }),
             })
             .collect();
+        assert!(
+            shards.iter().all(|shard| !shard.range.is_empty())
+                && shards
+                    .windows(2)
+                    .all(|pair| pair[0].range.end <= pair[1].range.start),
+            "shards are in index order and do not overlap"
+        );
+        let mut progress = Progress::default();
+        for Shard { range, state } in &shards {
+            let patients = range.end - range.start;
+            progress.patients += patients;
+            if matches!(state, State::Open { .. }) {
+                progress.shards_open += 1;
+            } else {
+                progress.patients_committed += patients;
+                progress.shards_committed += 1;
+                progress.shards_resumed += 1;
+            }
+        }
+        let open = Queue::of(shards.iter().enumerate().filter_map(|(at, shard)| {
+            matches!(shard.state, State::Open { .. }).then_some(ShardId(at))
+        }));
         let mut ledger = Self {
             next_attempt: rules.first_attempt,
             rules,
+            needed: shards.len(),
             shards,
             phase: Phase::Running,
             open,
@@ -162,15 +202,77 @@ impl Ledger {
         self.progress
     }
 
+    /// Why nothing is being computed; `None` while something is.
+    pub fn why_idle(&self) -> Option<&'static str> {
+        let Progress {
+            leases,
+            shards_open,
+            workers,
+            ..
+        } = self.progress;
+        match self.phase {
+            Phase::Finished => Some("every shard is committed"),
+            Phase::Failed(_) => Some("the run has failed"),
+            Phase::Running if leases > 0 => None,
+            Phase::Running if workers == 0 => Some("no worker is connected"),
+            Phase::Running if shards_open > 0 => {
+                Some("no worker has asked for a shard that it may take")
+            }
+            Phase::Running => Some("only audits are left, and no worker has asked for one"),
+        }
+    }
+
+    /// The leases that have stood the longest, oldest first; at most `count` of them.
+    pub fn slowest(&self, count: usize) -> Vec<&Lease> {
+        // Attempts grow with time, so the table is in this order.
+        self.leases.values().take(count).collect()
+    }
+
+    /// Patients of a lease; 0 if it has ended.
+    pub fn patients_of(&self, attempt: Attempt) -> u64 {
+        let lease = self.leases.get(&attempt);
+        lease.map_or(0, |lease| lease.range.end - lease.range.start)
+    }
+
+    /// How many leases a worker holds.
+    pub fn held_by(&self, worker: WorkerId) -> usize {
+        let known = self.workers.get(&worker);
+        known.map_or(0, |worker| worker.leases.len())
+    }
+
+    /// When the next lease runs out or worker counts as lost, if nothing happens before: the
+    /// time for the next [`Event::Tick`].
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.timers.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// What [`Event::Deliver`] would answer, from whomever and under whatever lease, without
+    /// changing anything: a driver can make a part durable before the ledger counts it. The
+    /// verdict holds until the next event.
+    pub fn judge(&self, range: &Range<u64>, digest: Digest) -> Verdict {
+        self.find(range)
+            .map_or(Verdict::Refuse, |shard| self.judge_shard(shard, digest))
+    }
+
     /// Takes one event. An event is judged before the leases that end at `now` are: a renewal
     /// that arrives late counts if nobody noticed the delay.
+    ///
+    /// # Panics
+    /// If [`Event::Enough`] names an end within a shard.
     pub fn apply(&mut self, event: Event, now: Millis) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            Event::Request { worker } => {
+            Event::Request { worker, wanted } => {
                 self.hear(worker, now);
                 self.expire(now, &mut effects);
-                self.request(worker, now, &mut effects);
+                self.request(worker, wanted, now, &mut effects);
+            }
+            Event::Claim { worker, ranges } => {
+                self.hear(worker, now);
+                self.expire(now, &mut effects);
+                for range in ranges {
+                    self.claim(worker, &range, now, &mut effects);
+                }
             }
             Event::Renew { worker, attempts } => {
                 self.hear(worker, now);
@@ -183,7 +285,7 @@ impl Ledger {
                 digest,
             } => {
                 self.hear(worker, now);
-                self.deliver((worker, digest), attempt, &range, now, &mut effects);
+                self.deliver((worker, digest), attempt, range, now, &mut effects);
             }
             Event::Release { worker, attempt } => {
                 self.hear(worker, now);
@@ -204,6 +306,8 @@ impl Ledger {
                 }
             }
             Event::Leave { worker } => self.lose_worker(worker),
+            Event::Enough { end } => self.enough(end, &mut effects),
+            Event::Cancel { reason } => self.cancel(reason, &mut effects),
             Event::Tick => {}
         }
         self.expire(now, &mut effects);
@@ -212,7 +316,7 @@ impl Ledger {
     }
 
     fn complete(&self) -> bool {
-        self.progress.shards_committed == self.shards.len()
+        self.progress.shards_committed == self.needed
     }
 
     /// Notes that a worker is alive.
@@ -228,28 +332,83 @@ impl Ledger {
         self.progress.workers = self.workers.len();
     }
 
-    fn request(&mut self, worker: WorkerId, now: Millis, effects: &mut Vec<Effect>) {
+    fn request(&mut self, worker: WorkerId, wanted: u32, now: Millis, effects: &mut Vec<Effect>) {
         match self.phase {
             Phase::Finished => return effects.push(Effect::Wait(Wait::Finished)),
             Phase::Failed(_) => return effects.push(Effect::Wait(Wait::Failed)),
             Phase::Running => {}
         }
-        let found = self
-            .take_open(worker)
-            .map(|shard| (shard, Purpose::Compute))
-            .or_else(|| {
-                self.take_straggler(worker, now)
-                    .map(|shard| (shard, Purpose::Repeat))
-            })
-            .or_else(|| {
-                self.audits
-                    .take(worker)
-                    .map(|shard| (shard, Purpose::Audit))
-            });
+        let before = effects.len();
+        for _ in 0..self.share().min(wanted as usize) {
+            let Some(shard) = self.take_open(worker) else {
+                break;
+            };
+            effects.push(Effect::Lease(self.grant(
+                worker,
+                shard,
+                Purpose::Compute,
+                now,
+            )));
+        }
+        if effects.len() > before {
+            return;
+        }
+        let found = if wanted == 0 {
+            None
+        } else {
+            self.take_second(worker, now)
+        };
         effects.push(match found {
             Some((shard, purpose)) => Effect::Lease(self.grant(worker, shard, purpose, now)),
             None => Effect::Wait(Wait::Busy),
         });
+    }
+
+    /// Leases a shard to the worker that is at it already, unless it is somebody else's.
+    fn claim(
+        &mut self,
+        worker: WorkerId,
+        range: &Range<u64>,
+        now: Millis,
+        effects: &mut Vec<Effect>,
+    ) {
+        let running = self.phase == Phase::Running;
+        let Some(shard) = self.find(range).filter(|_| running) else {
+            return;
+        };
+        match self.shards[shard.0].state {
+            // A shard that is no longer needed is open, but not in the queue.
+            State::Open { avoid } if self.open.remove(avoid, shard) => {
+                let lease = self.grant(worker, shard, Purpose::Compute, now);
+                effects.push(Effect::Lease(lease));
+            }
+            State::Leased(first, second) => {
+                let mut holders = [Some(first), second].into_iter().flatten();
+                let own = holders.find(|attempt| self.leases[attempt].worker == worker);
+                let lease = own.and_then(|attempt| self.prolong(worker, attempt, now));
+                effects.extend(lease.map(|lease| Effect::Lease(lease.clone())));
+            }
+            State::Open { .. } | State::Committed(..) => {}
+        }
+    }
+
+    /// Open shards that one worker may take at once: an equal share, so that nobody hoards the
+    /// last ones while others idle.
+    fn share(&self) -> usize {
+        let workers = self.workers.len().max(1);
+        self.progress.shards_open.div_ceil(workers).max(1)
+    }
+
+    /// A shard to compute a second time: one that another worker is late with, or else an
+    /// audit. It is never one that this worker holds or committed: a late shard has a single
+    /// holder, another worker; a committed shard has no compute leases any more, waits for an
+    /// audit only while nobody is at it, and is reserved from the worker that committed it.
+    fn take_second(&mut self, worker: WorkerId, now: Millis) -> Option<(ShardId, Purpose)> {
+        if let Some(shard) = self.take_straggler(worker, now) {
+            return Some((shard, Purpose::Repeat));
+        }
+        let shard = self.audits.take(worker)?;
+        Some((shard, Purpose::Audit))
     }
 
     /// An open shard; one that failed on this worker only if there is no other worker.
@@ -308,6 +467,7 @@ impl Ledger {
             worker.leases.insert(attempt);
         }
         self.leases.insert(attempt, lease.clone());
+        self.progress.leases = self.leases.len();
         lease
     }
 
@@ -319,60 +479,73 @@ impl Ledger {
         effects: &mut Vec<Effect>,
     ) {
         for attempt in attempts {
-            match self.leases.get_mut(&attempt) {
-                Some(lease) if lease.worker == worker => {
-                    self.timers.remove(&(lease.deadline, Timer::Lease(attempt)));
-                    lease.deadline = now.after(self.rules.lease_ms);
-                    self.timers.insert((lease.deadline, Timer::Lease(attempt)));
-                    effects.push(Effect::Renewed {
-                        attempt,
-                        deadline: lease.deadline,
-                    });
-                }
-                _ => effects.push(Effect::Revoke { worker, attempt }),
-            }
+            effects.push(match self.prolong(worker, attempt, now) {
+                Some(&Lease { deadline, .. }) => Effect::Renewed { attempt, deadline },
+                None => Effect::Revoke { worker, attempt },
+            });
         }
+    }
+
+    /// Sets the deadline of a lease anew if this worker holds it.
+    fn prolong(&mut self, worker: WorkerId, attempt: Attempt, now: Millis) -> Option<&Lease> {
+        let lease = self.leases.get_mut(&attempt)?;
+        if lease.worker != worker {
+            return None;
+        }
+        self.timers.remove(&(lease.deadline, Timer::Lease(attempt)));
+        lease.deadline = now.after(self.rules.lease_ms);
+        self.timers.insert((lease.deadline, Timer::Lease(attempt)));
+        Some(lease)
     }
 
     fn deliver(
         &mut self,
         by: (WorkerId, Digest),
         attempt: Attempt,
-        range: &Range<u64>,
+        range: Range<u64>,
         now: Millis,
         effects: &mut Vec<Effect>,
     ) {
-        let running = !matches!(self.phase, Phase::Failed(_));
-        let Some(shard) = self.find(range).filter(|_| running) else {
-            let range = range.clone();
+        let Some(shard) = self.find(&range) else {
             return effects.push(Effect::Refuse { range });
         };
-        let held = self.leases.get(&attempt);
-        let lease = match held {
-            Some(lease) if lease.shard == shard => self.end_held(by.0, attempt),
-            _ => None,
-        };
-        match self.shards[shard.0].state {
-            State::Committed(first, digest) if digest == by.1 => {
-                self.agree(shard, first, by.0, lease.as_ref());
-                let range = range.clone();
-                effects.push(Effect::Discard { range });
-            }
-            State::Committed(first, digest) => self.abort(
-                Fatal::Conflict {
-                    range: range.clone(),
+        match self.judge_shard(shard, by.1) {
+            Verdict::Refuse => effects.push(Effect::Refuse { range }),
+            Verdict::Conflict(first, digest) => {
+                if let Some(audit) = self.end_delivered(shard, by.0, attempt) {
+                    self.put_back(&audit, None);
+                }
+                let fatal = Fatal::Conflict {
+                    range,
                     committed: (first, digest),
                     delivered: by,
-                },
-                effects,
-            ),
-            State::Open { .. } | State::Leased(..) => {
-                if let Some(lease) = lease {
+                };
+                self.abort(fatal, effects);
+            }
+            Verdict::Discard => {
+                let lease = self.end_delivered(shard, by.0, attempt);
+                self.agree(shard, by.0, lease.as_ref());
+                effects.push(Effect::Discard { range });
+            }
+            Verdict::Commit => {
+                if let Some(lease) = self.end_delivered(shard, by.0, attempt) {
                     self.timed.0 += now.0.saturating_sub(lease.since.0);
                     self.timed.1 += 1;
                 }
                 self.commit(shard, by, effects);
             }
+        }
+    }
+
+    fn judge_shard(&self, shard: ShardId, digest: Digest) -> Verdict {
+        if matches!(self.phase, Phase::Failed(_)) {
+            return Verdict::Refuse;
+        }
+        match self.shards[shard.0].state {
+            State::Committed(_, first) if first == digest => Verdict::Discard,
+            State::Committed(by, first) => Verdict::Conflict(by, first),
+            State::Open { .. } | State::Leased(..) if shard.0 >= self.needed => Verdict::Refuse,
+            State::Open { .. } | State::Leased(..) => Verdict::Commit,
         }
     }
 
@@ -386,9 +559,12 @@ impl Ledger {
 
     /// A second part has the digest of the first: an audit if its worker is another one,
     /// whatever it was made for.
-    fn agree(&mut self, shard: ShardId, first: WorkerId, second: WorkerId, lease: Option<&Lease>) {
+    fn agree(&mut self, shard: ShardId, second: WorkerId, lease: Option<&Lease>) {
         let under_audit = lease.is_some_and(|lease| lease.purpose == Purpose::Audit);
-        let waiting = first != second && self.audits.remove(Some(first), shard);
+        let waiting = match self.shards[shard.0].state {
+            State::Committed(first, _) if first != Some(second) => self.audits.remove(first, shard),
+            _ => false,
+        };
         if under_audit || waiting {
             self.progress.audits_open -= 1;
             self.progress.audits_passed += 1;
@@ -400,7 +576,7 @@ impl Ledger {
     fn commit(&mut self, shard: ShardId, by: (WorkerId, Digest), effects: &mut Vec<Effect>) {
         self.take_back(shard, effects);
         self.failures.remove(&shard);
-        self.shards[shard.0].state = State::Committed(by.0, by.1);
+        self.shards[shard.0].state = State::Committed(Some(by.0), by.1);
         let range = self.shards[shard.0].range.clone();
         self.progress.shards_open -= 1;
         self.progress.shards_committed += 1;
@@ -463,9 +639,76 @@ impl Ledger {
         }
     }
 
+    /// Drops what lies at or beyond `end`: its leases, its audits, its place in the queue and
+    /// in the counts. What of it is committed is remembered, to compare late parts with.
+    fn enough(&mut self, end: u64, effects: &mut Vec<Effect>) {
+        let needed = self.shards.partition_point(|shard| shard.range.start < end);
+        assert!(
+            self.shards[..needed]
+                .last()
+                .is_none_or(|last| last.range.end <= end),
+            "a run ends where a shard ends"
+        );
+        if needed >= self.needed || matches!(self.phase, Phase::Failed(_)) {
+            return;
+        }
+        let dropped = self.leases.values().filter(|lease| lease.shard.0 >= needed);
+        let dropped: Vec<_> = dropped.map(|lease| lease.attempt).collect();
+        for attempt in dropped {
+            if let Some(lease) = self.end(attempt) {
+                self.put_back(&lease, None);
+                let worker = lease.worker;
+                effects.push(Effect::Revoke { worker, attempt });
+            }
+        }
+        self.open.truncate(ShardId(needed));
+        self.progress.audits_open -= self.audits.truncate(ShardId(needed));
+        self.failures.split_off(&ShardId(needed));
+        for Shard { range, state } in &self.shards[needed..self.needed] {
+            let patients = range.end - range.start;
+            self.progress.patients -= patients;
+            if let State::Committed(by, _) = state {
+                self.progress.patients_committed -= patients;
+                self.progress.shards_committed -= 1;
+                self.progress.shards_resumed -= usize::from(by.is_none());
+            } else {
+                self.progress.shards_open -= 1;
+            }
+        }
+        self.needed = needed;
+    }
+
+    /// Fails a run that has not ended yet.
+    fn cancel(&mut self, reason: String, effects: &mut Vec<Effect>) {
+        if self.phase == Phase::Running {
+            self.abort(Fatal::Cancelled { reason }, effects);
+        }
+    }
+
+    /// Ends the run, and with it every lease: nobody's work is wanted any more.
     fn abort(&mut self, fatal: Fatal, effects: &mut Vec<Effect>) {
         self.phase = Phase::Failed(fatal.clone());
         effects.push(Effect::Fail(fatal));
+        while let Some((&attempt, _)) = self.leases.first_key_value()
+            && let Some(lease) = self.end(attempt)
+        {
+            self.put_back(&lease, None);
+            let worker = lease.worker;
+            effects.push(Effect::Revoke { worker, attempt });
+        }
+    }
+
+    /// Ends the lease under which a shard was delivered, if it stands.
+    fn end_delivered(
+        &mut self,
+        shard: ShardId,
+        worker: WorkerId,
+        attempt: Attempt,
+    ) -> Option<Lease> {
+        let lease = self.leases.get(&attempt)?;
+        (lease.shard == shard)
+            .then(|| self.end_held(worker, attempt))
+            .flatten()
     }
 
     /// Ends a lease if this worker holds it.
@@ -480,6 +723,7 @@ impl Ledger {
     /// Ends a lease. Its shard is left to the other holder, or open but not yet in the queue.
     fn end(&mut self, attempt: Attempt) -> Option<Lease> {
         let lease = self.leases.remove(&attempt)?;
+        self.progress.leases = self.leases.len();
         self.timers.remove(&(lease.deadline, Timer::Lease(attempt)));
         if let Some(worker) = self.workers.get_mut(&lease.worker) {
             worker.leases.remove(&attempt);
@@ -511,7 +755,7 @@ impl Ledger {
                 self.open.insert(avoid, shard);
             }
             State::Leased(..) => {}
-            State::Committed(by, _) => self.audits.insert(Some(*by), shard),
+            State::Committed(by, _) => self.audits.insert(*by, shard),
         }
     }
 

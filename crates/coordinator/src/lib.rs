@@ -6,13 +6,23 @@
 //! clock and no threads. Whoever drives the ledger passes the time in and carries out the
 //! effects, so the same code serves a run in one process, a cluster and a simulation.
 
+mod books;
+mod desk;
+mod front;
 mod ledger;
 mod message;
 mod plan;
+mod rate;
+pub mod serve;
+mod service;
 
+pub use books::Books;
+pub use desk::{Desk, Offer};
+pub use front::{AcrossLook, Front, Verdict};
 pub use ledger::Ledger;
 pub use message::{
-    Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, Wait,
-    WorkerId,
+    Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, Verdict,
+    Wait, WorkerId,
 };
-pub use plan::{PlanError, SHARDS_MAX, plan};
+pub use plan::{Cut, PlanError, SHARDS_MAX, plan};
+pub use service::{Announced, Incoming, Service};

@@ -103,10 +103,24 @@ pub struct Lease {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A worker asks for a shard.
+    /// A worker asks for shards, some of them to have at hand when it is done with others.
     Request {
         /// Who.
         worker: WorkerId,
+        /// How many leases it would like. The driver keeps this small; the ledger gives no
+        /// worker more than its share of what is open.
+        wanted: u32,
+    },
+    /// A worker meets a restarted coordinator and names what it is still computing, or has
+    /// finished and not delivered. Each of these shards that is open is leased to it, and if it
+    /// holds one already (it says so twice), that lease is prolonged and given again. For the
+    /// others there is no answer: they are somebody else's or committed, and the worker should
+    /// drop them.
+    Claim {
+        /// Who.
+        worker: WorkerId,
+        /// The shards.
+        ranges: Vec<Range<u64>>,
     },
     /// A heartbeat: the worker is alive and still computing these. Leases that it does not
     /// name run out: their grant may never have reached it.
@@ -151,6 +165,18 @@ pub enum Event {
         /// Who.
         worker: WorkerId,
     },
+    /// The patients before `end` are precise enough: the shards at or beyond it are no longer
+    /// needed. They leave the counts, their leases are revoked, and the run finishes when those
+    /// before `end` are committed. An `end` beyond an earlier one changes nothing.
+    Enough {
+        /// First patient that is not needed; between two shards.
+        end: u64,
+    },
+    /// Somebody wants no more of a run; one that has ended stays as it is.
+    Cancel {
+        /// Who or why, in words.
+        reason: String,
+    },
     /// Time passed.
     Tick,
 }
@@ -158,9 +184,9 @@ pub enum Event {
 /// What the driver must do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Grant this lease to the worker that asked.
+    /// Grant this lease to the worker that asked or claimed.
     Lease(Lease),
-    /// There is no shard for the worker that asked.
+    /// There is no shard at all for the worker that asked.
     Wait(Wait),
     /// A lease was prolonged.
     Renewed {
@@ -186,15 +212,30 @@ pub enum Effect {
         /// The patients in it.
         range: Range<u64>,
     },
-    /// The part does not belong to this plan, or the run has failed: drop it and say so.
+    /// The part does not belong to this plan or is no longer needed, or the run has failed:
+    /// drop it and say so.
     Refuse {
         /// The patients in it.
         range: Range<u64>,
     },
-    /// Every shard is committed and every audit settled.
+    /// Every shard that is needed is committed, and every audit settled.
     Finish,
     /// The run cannot succeed.
     Fail(Fatal),
+}
+
+/// What delivering a part would lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The shard is not committed: the part would be.
+    Commit,
+    /// The shard is committed with the same digest.
+    Discard,
+    /// The shard is committed with another digest: by whom (`None` is an earlier process), and
+    /// which. The run would fail.
+    Conflict(Option<WorkerId>, Digest),
+    /// The part does not belong to this plan or is no longer needed, or the run has failed.
+    Refuse,
 }
 
 /// Why a worker gets no shard.
@@ -215,13 +256,13 @@ pub enum Fatal {
     #[error(
         "{} and {} computed different results for patients {}..{} (digests {} and {}); \
          one of the two machines is faulty or runs other code: check them and run again",
-        .committed.0, .delivered.0, .range.start, .range.end, .committed.1, .delivered.1
+        committer(.committed.0), .delivered.0, .range.start, .range.end, .committed.1, .delivered.1
     )]
     Conflict {
         /// The patients.
         range: Range<u64>,
-        /// Who committed, and what.
-        committed: (WorkerId, Digest),
+        /// Who committed (`None` is an earlier process), and what.
+        committed: (Option<WorkerId>, Digest),
         /// Who delivered later, and what.
         delivered: (WorkerId, Digest),
     },
@@ -253,6 +294,39 @@ pub enum Fatal {
         /// With which error.
         error: String,
     },
+    /// It was cancelled.
+    #[error("the run was cancelled ({reason}); start it again to go on from what is committed")]
+    Cancelled {
+        /// Who or why, in words.
+        reason: String,
+    },
+}
+
+/// What to call whoever committed a part.
+fn committer(worker: Option<WorkerId>) -> String {
+    worker.map_or_else(
+        || "an earlier process, whose part is in the store,".to_owned(),
+        |worker| worker.to_string(),
+    )
+}
+
+impl Fatal {
+    /// The workers that it is about.
+    pub fn workers(&self) -> Vec<WorkerId> {
+        match self {
+            Self::Conflict {
+                committed,
+                delivered,
+                ..
+            } => committed.0.into_iter().chain([delivered.0]).collect(),
+            Self::Deterministic {
+                workers: (first, last),
+                ..
+            } => vec![*first, *last],
+            Self::TooManyFailures { worker, .. } => vec![*worker],
+            Self::Cancelled { .. } => Vec::new(),
+        }
+    }
 }
 
 /// Where the run as a whole stands.
@@ -260,16 +334,17 @@ pub enum Fatal {
 pub enum Phase {
     /// Shards or audits are left.
     Running,
-    /// Every shard is committed and every audit settled.
+    /// Every shard that is needed is committed, and every audit settled.
     Finished,
     /// The run cannot succeed.
     Failed(Fatal),
 }
 
-/// Counts for a progress display, all kept up to date as events arrive.
+/// Counts for a progress display, all kept up to date as events arrive. Shards and patients are
+/// those that are needed: all of the plan until [`Event::Enough`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Patients of the plan.
+    /// Patients in all shards.
     pub patients: u64,
     /// Patients in committed shards.
     pub patients_committed: u64,
@@ -279,15 +354,19 @@ pub struct Progress {
     pub shards_leased: usize,
     /// Shards that are committed.
     pub shards_committed: usize,
+    /// Those of them that an earlier process had committed.
+    pub shards_resumed: usize,
     /// Workers heard of lately.
     pub workers: usize,
+    /// Leases that stand, audits and repeats among them.
+    pub leases: usize,
     /// Audits that wait for a worker or are under way.
     pub audits_open: usize,
     /// Audits that found the same digest.
     pub audits_passed: usize,
     /// Audits that no second worker was there to do, or that it could not do.
     pub audits_skipped: usize,
-    /// Leases that ran out or whose holder left.
+    /// Leases that ran out or whose holder left, in all.
     pub leases_lost: usize,
     /// Leases handed back.
     pub leases_released: usize,
@@ -297,23 +376,6 @@ pub struct Progress {
     pub failures: usize,
     /// Parts that were committed already.
     pub duplicates: usize,
-}
-
-impl Progress {
-    /// Why nothing is being computed; `None` while something is.
-    pub fn why_idle(&self) -> Option<&'static str> {
-        if self.shards_leased > 0 {
-            None
-        } else if self.shards_open > 0 && self.workers == 0 {
-            Some("no worker is connected")
-        } else if self.shards_open > 0 {
-            Some("no worker has asked for a shard yet")
-        } else if self.audits_open > 0 {
-            Some("only audits are left")
-        } else {
-            Some("every shard is committed")
-        }
-    }
 }
 
 /// Position of a shard in the plan.

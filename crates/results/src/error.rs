@@ -102,6 +102,18 @@ pub enum ResultsError {
         /// The store.
         dir: PathBuf,
     },
+    /// Another process has opened the store since.
+    #[error(
+        "{} was taken over by another reseed process ({by}), so this one commits nothing more; \
+         stop one of the two",
+        dir.display()
+    )]
+    Fenced {
+        /// The store.
+        dir: PathBuf,
+        /// What the other says of itself.
+        by: String,
+    },
     /// Tallies that do not add up.
     #[error("tallies of {} do not merge: {source}", path.display())]
     Tally {
@@ -137,7 +149,8 @@ pub struct Conflict {
 }
 
 impl ResultsError {
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// Wraps an error of the system, for use with `map_err`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
             action,
             path: path.to_path_buf(),

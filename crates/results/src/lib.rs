@@ -7,6 +7,7 @@
 mod digest;
 mod error;
 mod estimates;
+mod folder;
 mod hdf;
 mod layout;
 mod part;
@@ -20,6 +21,7 @@ mod whole;
 
 pub use digest::{Digest, part_digest, result_digest};
 pub use error::{Conflict, ResultsError};
+pub use folder::{Disk, Folder};
 pub use layout::{HistogramAxis, Layout, RunIdentity};
 pub use part::{Attempt, Part, PartFile, PartInfo, read_part, read_records, write_part};
 pub use records::INDEX_COLUMN;

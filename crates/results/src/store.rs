@@ -1,65 +1,65 @@
 //! The store: a folder with the committed parts of one run. It is the journal: whoever opens
 //! it again goes on from what is there.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::digest::{Digest, part_digest};
 use crate::error::{Conflict, ResultsError};
+use crate::folder::{Disk, Folder};
 use crate::layout::{Layout, RunIdentity};
-use crate::part::{Part, PartFile, PartInfo, read_part, write_part};
+use crate::part::{Part, PartFile, PartInfo, write_part};
 use crate::result::same_run;
 use crate::whole;
 
+/// Committed parts.
+const PARTS: &str = "parts";
+/// Parts on their way in, of no use to a successor.
+const INCOMING: &str = "incoming";
+/// Finished parts that workers on the same file system put there themselves.
+const SHARED: &str = "shared";
+/// Who opened the store last.
+const EPOCH: &str = "epoch";
+const EPOCH_NEXT: &str = "epoch.next";
+
 /// A store, locked for this process until it is dropped.
 #[derive(Debug)]
-pub struct Store {
-    parts_dir: PathBuf,
+pub struct Store<F = Disk> {
+    folder: F,
     identity: RunIdentity,
     layout: Layout,
-    committed: Vec<PartInfo>,
+    /// By first patient. Ranges do not overlap.
+    committed: BTreeMap<u64, PartInfo>,
     warnings: Vec<String>,
-    _lock: File,
+    epoch: Epoch,
 }
 
-impl Store {
-    /// Opens the store in a folder, which is made if it is not there, and checks every part in
-    /// it. Damaged parts are set aside under another name and reported by [`Self::warnings`].
+/// Number and text of an opening. A store that finds another text in its file was taken over.
+#[derive(Debug)]
+struct Epoch {
+    number: u64,
+    text: String,
+}
+
+impl Store<Disk> {
+    /// Locks and opens the store in a folder, see [`Self::open_in`].
     ///
     /// # Errors
-    /// [`ResultsError`] if another process has the store open, if it holds parts of another run
-    /// or of a newer version, if two parts hold the same patients, or if the system refuses.
+    /// [`ResultsError::Locked`] if another process has the store open; and as
+    /// [`Self::open_in`].
     pub fn open(dir: &Path, identity: &RunIdentity, layout: &Layout) -> Result<Self, ResultsError> {
-        let parts_dir = dir.join("parts");
-        fs::create_dir_all(&parts_dir).map_err(ResultsError::io("create", &parts_dir))?;
-        let mut store = Self {
-            _lock: lock(dir)?,
-            parts_dir,
-            identity: identity.clone(),
-            layout: layout.clone(),
-            committed: Vec::new(),
-            warnings: Vec::new(),
-        };
-        whole::remove_leftovers(&store.parts_dir, ".");
-        for path in store.part_paths()? {
-            store.adopt(&path)?;
-        }
-        store.committed.sort_by_key(|part| part.range.start);
-        for pair in store.committed.windows(2) {
-            no_overlap(&pair[0], &pair[1].range, &pair[1].path)?;
-        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let owner = format!(
+            "process {} since {} ns",
+            std::process::id(),
+            since.unwrap_or_default().as_nanos()
+        );
+        let store = Self::open_in(Disk::lock(dir)?, identity, layout, &owner)?;
+        whole::remove_leftovers(&store.folder.path(PARTS), ".");
         Ok(store)
-    }
-
-    /// Committed parts in the order of their ranges.
-    pub fn committed(&self) -> &[PartInfo] {
-        &self.committed
-    }
-
-    /// What was found wrong, and set right, when the store was opened.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
     }
 
     /// Commits the output for a shard: once this returns, the part survives a crash. A part
@@ -77,98 +77,246 @@ impl Store {
             &part.tally,
             &part.records,
         );
-        let path = self.part_path(&part.range);
+        let path = self.folder.path(&part_name(&part.range));
         if let Some(known) = self.known(&part.range, digest, &path, &part.attempt.worker)? {
             return Ok(known);
         }
+        self.fence()?;
         let info = write_part(&path, &self.identity, &self.layout, part)?;
-        self.insert(info.clone());
+        self.committed.insert(info.range.start, info.clone());
         Ok(info)
     }
+}
 
-    /// Commits a part file that a worker has written on the same file system: checks it and
-    /// moves it into the store.
+impl<F: Folder> Store<F> {
+    /// Opens the store in a folder that the caller has locked, and checks every part in it.
+    /// Damaged parts are set aside under another name and reported by [`Self::warnings`];
+    /// finished parts that workers left in `shared/` are committed. `owner` is a text
+    /// that no other opening of the store has: whoever opened it before can commit no more.
     ///
     /// # Errors
-    /// As [`Self::write_part`], and [`ResultsError::Foreign`] for a part of another run. The
-    /// offered file then stays where it is.
-    pub fn commit(&mut self, offered: &Path) -> Result<PartInfo, ResultsError> {
-        let PartFile {
-            identity,
-            layout,
-            info,
-            ..
-        } = read_part(offered)?;
-        same_run(&self.identity, &self.layout, &identity, &layout).map_err(|problem| {
+    /// [`ResultsError`] if the store holds parts of another run or of a newer version, if two
+    /// parts hold the same patients, or if the system refuses.
+    pub fn open_in(
+        folder: F,
+        identity: &RunIdentity,
+        layout: &Layout,
+        owner: &str,
+    ) -> Result<Self, ResultsError> {
+        for subfolder in [PARTS, INCOMING, SHARED] {
+            folder
+                .make(subfolder)
+                .map_err(ResultsError::io("create", &folder.path(subfolder)))?;
+        }
+        let epoch = Epoch::next(&folder, owner)?;
+        let mut store = Self {
+            folder,
+            identity: identity.clone(),
+            layout: layout.clone(),
+            committed: BTreeMap::new(),
+            warnings: Vec::new(),
+            epoch,
+        };
+        for name in store.files(PARTS)? {
+            store.adopt(&name)?;
+        }
+        for name in store.files(INCOMING)? {
+            store.remove(&name)?;
+        }
+        for name in store.files(SHARED)? {
+            store.adopt_shared(&name)?;
+        }
+        Ok(store)
+    }
+
+    /// Committed parts in the order of their ranges.
+    pub fn committed(&self) -> impl ExactSizeIterator<Item = &PartInfo> {
+        self.committed.values()
+    }
+
+    /// The committed part that starts with this patient.
+    pub fn committed_at(&self, start: u64) -> Option<&PartInfo> {
+        self.committed.get(&start)
+    }
+
+    /// What was found wrong, and set right, when the store was opened.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// How often the store was opened, this time included.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.number
+    }
+
+    /// The folder, to put incoming files into.
+    pub fn folder(&self) -> &F {
+        &self.folder
+    }
+
+    /// Name for a file on its way in; `number` tells it from all others of this opening.
+    pub fn incoming_name(number: u64) -> String {
+        format!("{INCOMING}/{number}.h5")
+    }
+
+    /// Name of a file that a worker put into the shared subfolder.
+    pub fn shared_name(name: &str) -> String {
+        format!("{SHARED}/{name}")
+    }
+
+    /// Checks a file in the folder: that it is a whole part of this run.
+    ///
+    /// # Errors
+    /// [`ResultsError::Foreign`] for a part of another run; otherwise as
+    /// [`crate::read_part`].
+    pub fn check(
+        folder: &F,
+        name: &str,
+        identity: &RunIdentity,
+        layout: &Layout,
+    ) -> Result<PartFile, ResultsError> {
+        let part = folder.read_part(name)?;
+        same_run(identity, layout, &part.identity, &part.layout).map_err(|problem| {
             ResultsError::Foreign {
-                path: offered.to_path_buf(),
+                path: folder.path(name),
                 problem,
             }
         })?;
-        if let Some(known) = self.known(&info.range, info.digest, offered, &info.attempt.worker)? {
-            fs::remove_file(offered).map_err(ResultsError::io("remove", offered))?;
+        Ok(part)
+    }
+
+    /// Commits a file of the folder that [`Self::check`] has passed: moves it to its place. Once
+    /// this returns, it survives a crash. If the part is committed already, the file is removed.
+    ///
+    /// # Errors
+    /// [`ResultsError::Conflict`] if the range is committed with another digest,
+    /// [`ResultsError::Overlap`] if another part holds some of the patients,
+    /// [`ResultsError::Fenced`] if another process has taken the store over, or the system's.
+    /// The file then stays where it is.
+    pub fn commit(&mut self, name: &str, info: &PartInfo) -> Result<PartInfo, ResultsError> {
+        let from = self.folder.path(name);
+        if let Some(known) = self.known(&info.range, info.digest, &from, &info.attempt.worker)? {
+            self.remove(name)?;
             return Ok(known);
         }
-        let path = self.part_path(&info.range);
-        File::open(offered)
-            .and_then(|file| file.sync_all())
-            .map_err(ResultsError::io("synchronise", offered))?;
-        whole::rename(offered, &path)?;
-        let info = PartInfo { path, ..info };
-        self.insert(info.clone());
-        Ok(info)
+        self.fence()?;
+        self.folder
+            .sync(name)
+            .map_err(ResultsError::io("synchronise", &from))?;
+        self.place(name, info)
     }
 
     /// Reads a committed part again.
     ///
     /// # Errors
-    /// As [`read_part`].
+    /// As [`crate::read_part`].
     pub fn read_part(&self, part: &PartInfo) -> Result<PartFile, ResultsError> {
-        read_part(&part.path)
+        self.folder.read_part(&part_name(&part.range))
     }
 
-    fn part_paths(&self) -> Result<Vec<PathBuf>, ResultsError> {
-        let fail = |error| ResultsError::io("list", &self.parts_dir)(error);
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(&self.parts_dir).map_err(fail)? {
-            let path = entry.map_err(fail)?.path();
-            if path.extension().is_some_and(|extension| extension == "h5") {
-                paths.push(path);
-            }
+    /// Moves a synchronised file to its place.
+    fn place(&mut self, name: &str, info: &PartInfo) -> Result<PartInfo, ResultsError> {
+        let to = part_name(&info.range);
+        let path = self.folder.path(&to);
+        self.folder
+            .rename(name, &to)
+            .and_then(|()| self.folder.sync_names(PARTS))
+            .map_err(ResultsError::io("put a part at", &path))?;
+        let info = PartInfo {
+            path,
+            ..info.clone()
+        };
+        self.committed.insert(info.range.start, info.clone());
+        Ok(info)
+    }
+
+    /// Fails if another process has opened the store since.
+    fn fence(&self) -> Result<(), ResultsError> {
+        let path = self.folder.path(EPOCH);
+        let found = self
+            .folder
+            .read(EPOCH)
+            .map_err(ResultsError::io("read", &path))?;
+        if found == self.epoch.text.as_bytes() {
+            return Ok(());
         }
-        paths.sort();
-        Ok(paths)
+        Err(ResultsError::Fenced {
+            dir: self.folder.path(""),
+            by: String::from_utf8_lossy(&found).trim().into(),
+        })
     }
 
-    fn adopt(&mut self, path: &Path) -> Result<(), ResultsError> {
-        let part = match read_part(path) {
+    /// HDF5 files of a subfolder, in the order of their names.
+    fn files(&self, subfolder: &str) -> Result<Vec<String>, ResultsError> {
+        let names = self
+            .folder
+            .names(subfolder)
+            .map_err(ResultsError::io("list", &self.folder.path(subfolder)))?;
+        let mut files: Vec<String> = names
+            .into_iter()
+            .filter(|name| Path::new(name).extension().is_some_and(|end| end == "h5"))
+            .filter(|name| !name.starts_with('.'))
+            .map(|name| format!("{subfolder}/{name}"))
+            .collect();
+        files.sort();
+        Ok(files)
+    }
+
+    fn adopt(&mut self, name: &str) -> Result<(), ResultsError> {
+        let part = match Self::check(&self.folder, name, &self.identity, &self.layout) {
             Ok(part) => part,
             Err(error @ (ResultsError::Damaged { .. } | ResultsError::Kind { .. })) => {
-                return self.set_aside(path, &error.to_string());
+                return self.set_aside(name, &error.to_string());
+            }
+            Err(ResultsError::Foreign { path, problem }) => {
+                return Err(ResultsError::Foreign {
+                    path,
+                    problem: format!(
+                        "{problem}; give this run another folder, or remove the old one if its \
+                         parts are no longer needed"
+                    ),
+                });
             }
             Err(error) => return Err(error),
         };
-        same_run(&self.identity, &self.layout, &part.identity, &part.layout).map_err(
-            |problem| ResultsError::Foreign {
-                path: path.to_path_buf(),
-                problem: format!(
-                    "{problem}; give this run another folder, or remove the old one if its parts \
-                     are no longer needed"
-                ),
-            },
-        )?;
-        self.committed.push(part.info);
+        self.no_overlap(&part.info.range, &part.info.path)?;
+        self.committed.insert(part.info.range.start, part.info);
         Ok(())
     }
 
-    fn set_aside(&mut self, path: &Path, problem: &str) -> Result<(), ResultsError> {
-        let aside = path.with_extension("h5.damaged");
-        whole::rename(path, &aside)?;
+    /// Commits a finished part that a worker could not announce any more. Whatever is not
+    /// clearly one is left alone: its worker may still be there.
+    fn adopt_shared(&mut self, name: &str) -> Result<(), ResultsError> {
+        let Ok(part) = Self::check(&self.folder, name, &self.identity, &self.layout) else {
+            return Ok(());
+        };
+        if self.no_overlap(&part.info.range, &part.info.path).is_ok() {
+            self.commit(name, &part.info)?;
+        }
+        Ok(())
+    }
+
+    fn set_aside(&mut self, name: &str, problem: &str) -> Result<(), ResultsError> {
+        let aside = format!("{name}.damaged");
+        let path = self.folder.path(&aside);
+        self.folder
+            .rename(name, &aside)
+            .and_then(|()| self.folder.sync_names(PARTS))
+            .map_err(ResultsError::io("rename a damaged part to", &path))?;
         self.warnings.push(format!(
             "{problem}; it was renamed to {} and its patients are computed again",
-            aside.display()
+            path.display()
         ));
         Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<(), ResultsError> {
+        match self.folder.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(ResultsError::io("remove", &self.folder.path(name))(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The committed part of this range, if its digest is the same.
@@ -179,64 +327,73 @@ impl Store {
         path: &Path,
         worker: &str,
     ) -> Result<Option<PartInfo>, ResultsError> {
-        for part in &self.committed {
-            if part.range != *range {
-                no_overlap(part, range, path)?;
-            } else if part.digest == digest {
-                return Ok(Some(part.clone()));
-            } else {
-                return Err(ResultsError::Conflict(Box::new(Conflict {
+        match self.committed.get(&range.start) {
+            Some(part) if part.range == *range => {
+                if part.digest == digest {
+                    return Ok(Some(part.clone()));
+                }
+                Err(ResultsError::Conflict(Box::new(Conflict {
                     range: range.clone(),
                     path: part.path.clone(),
                     committed: part.digest,
                     committed_worker: part.attempt.worker.clone(),
                     offered: digest,
                     offered_worker: worker.to_owned(),
-                })));
+                })))
             }
+            _ => self.no_overlap(range, path).map(|()| None),
         }
-        Ok(None)
     }
 
-    fn insert(&mut self, info: PartInfo) {
-        let at = self
-            .committed
-            .partition_point(|part| part.range.start < info.range.start);
-        self.committed.insert(at, info);
-    }
-
-    fn part_path(&self, range: &Range<u64>) -> PathBuf {
-        // Twenty digits hold every index, so that names sort like ranges.
-        let name = format!("{:020}-{:020}.h5", range.start, range.end);
-        self.parts_dir.join(name)
+    /// Fails if a committed part has some of these patients. As committed ranges are apart, the
+    /// last one that starts before the range's end is the only one that could.
+    fn no_overlap(&self, range: &Range<u64>, path: &Path) -> Result<(), ResultsError> {
+        let Some((_, part)) = self.committed.range(..range.end).next_back() else {
+            return Ok(());
+        };
+        let both = part.range.start.max(range.start)..part.range.end.min(range.end);
+        if both.is_empty() {
+            return Ok(());
+        }
+        Err(ResultsError::Overlap {
+            range: both,
+            first: part.path.clone(),
+            second: path.to_path_buf(),
+        })
     }
 }
 
-fn lock(dir: &Path) -> Result<File, ResultsError> {
-    let path = dir.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(ResultsError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(ResultsError::Locked {
-            dir: dir.to_path_buf(),
-        }),
-        Err(TryLockError::Error(error)) => Err(ResultsError::io("lock", &path)(error)),
+impl Epoch {
+    /// Counts this opening, for good.
+    fn next(folder: &impl Folder, owner: &str) -> Result<Self, ResultsError> {
+        let path = folder.path(EPOCH);
+        let before = match folder.read(EPOCH) {
+            Ok(bytes) => Self::number(&bytes).ok_or_else(|| {
+                ResultsError::damaged(&path, "it does not start with a number; remove it")
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(ResultsError::io("read", &path)(error)),
+        };
+        let number = before + 1;
+        let text = format!("{number} {owner}\n");
+        // What a crash left of an earlier try.
+        let _ = folder.remove(EPOCH_NEXT);
+        folder
+            .append(EPOCH_NEXT, text.as_bytes())
+            .and_then(|()| folder.sync(EPOCH_NEXT))
+            .and_then(|()| folder.rename(EPOCH_NEXT, EPOCH))
+            .and_then(|()| folder.sync_names(""))
+            .map_err(ResultsError::io("write", &path))?;
+        Ok(Self { number, text })
+    }
+
+    fn number(bytes: &[u8]) -> Option<u64> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        text.split_whitespace().next()?.parse().ok()
     }
 }
 
-fn no_overlap(part: &PartInfo, range: &Range<u64>, path: &Path) -> Result<(), ResultsError> {
-    let both = part.range.start.max(range.start)..part.range.end.min(range.end);
-    if both.is_empty() {
-        return Ok(());
-    }
-    Err(ResultsError::Overlap {
-        range: both,
-        first: part.path.clone(),
-        second: path.to_path_buf(),
-    })
+fn part_name(range: &Range<u64>) -> String {
+    // Twenty digits hold every index, so that names sort like ranges.
+    format!("{PARTS}/{:020}-{:020}.h5", range.start, range.end)
 }

@@ -32,12 +32,6 @@ pub(crate) fn write<T>(
     Ok(checked)
 }
 
-/// Moves a finished file to its place and makes the move last.
-pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), ResultsError> {
-    fs::rename(from, to).map_err(ResultsError::io("rename", from))?;
-    sync_directory(to)
-}
-
 /// Makes a rename in the directory of `path` last.
 fn sync_directory(path: &Path) -> Result<(), ResultsError> {
     let directory = directory(path);

@@ -18,7 +18,7 @@ pub(crate) enum Style {
     Plain,
     /// Everything, with comments on meaning, unit and range.
     Documented,
-    /// Everything but the size and seed of a run.
+    /// Everything but the size, precision and seed of a run.
     Identity,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn toml(trial: &Trial, style: Style) -> String {
     let special = |path: &str| match path {
         "control" => Special::Value(string(&trial.scenario.arms[trial.scenario.control].name)),
         "compare.primary" => Special::Value(primary.clone()),
-        "run.patients" | "run.seed" if style == Style::Identity => Special::Omit,
+        "run.patients" | "run.precision" | "run.seed" if style == Style::Identity => Special::Omit,
         _ => Special::AsDeclared,
     };
     let mut writer = Writer {

@@ -301,6 +301,14 @@ impl Check<'_> {
                 "name another arm".to_owned(),
             );
         }
+        if trial.scenario.arms.len() == 1 && trial.precision.is_some() {
+            problems.add(
+                self.span(&["run.precision", "arms_only"]),
+                "there is no comparison to be precise about",
+                "the trial has no arm but the control",
+                "add an arm, or remove precision".to_owned(),
+            );
+        }
     }
 
     fn strata(&self, draft: &Draft, problems: &mut Problems) {

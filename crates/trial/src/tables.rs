@@ -17,6 +17,7 @@ pub(crate) struct Draft {
     pub(crate) trial: Trial,
     size_measure: usize,
     breslow_aspect: f64,
+    precision: f64,
     interaction: usize,
     local_treatment: usize,
     ctc: usize,
@@ -30,6 +31,9 @@ const CTC: [&str; 3] = ["any", "positive", "negative"];
 
 /// Largest number of patients of a trial.
 pub(crate) const PATIENTS_MAX: u64 = 100_000_000_000;
+
+/// Coarsest precision; ten thousand patients are nearly always finer.
+const PRECISION_MAX_POINTS: f64 = 10.0;
 
 /// Most cut points of one stratification.
 const CUTS_MAX: usize = 64;
@@ -242,8 +246,17 @@ pub(crate) static TRIAL: &[Field<Draft>] = &[
 const RUN: &[Field<Draft>] = &[
     required(
         "patients",
-        "patients to screen",
+        "patients to screen; with a precision, at most",
         Kind::Count(1, PATIENTS_MAX, |draft| &mut draft.trial.patients),
+    ),
+    optional(
+        "precision",
+        "end the run once half the width of the primary comparison's 95 % interval is below \
+         this; judged after 10000 patients and then four times per doubling",
+        Kind::Number(
+            quantity("percentage points", above(0.0, PRECISION_MAX_POINTS)),
+            |draft| &mut draft.precision,
+        ),
     ),
     required(
         "seed",
@@ -715,6 +728,7 @@ impl Draft {
                 scenario: blank_scenario(),
                 drug_keys: Vec::new(),
                 patients: 0,
+                precision: None,
                 seed: 0,
                 records: false,
                 strata: Strata::default(),
@@ -727,6 +741,7 @@ impl Draft {
             },
             size_measure: 0,
             breslow_aspect: f64::NAN,
+            precision: f64::NAN,
             interaction: 0,
             local_treatment: 0,
             ctc: 0,
@@ -744,6 +759,7 @@ impl Draft {
         Self {
             size_measure,
             breslow_aspect,
+            precision: trial.precision.unwrap_or(f64::NAN),
             interaction: scenario.homing.interaction as usize,
             local_treatment: scenario.local_treatment.kind as usize,
             ctc: match scenario.eligibility.ctc_positive {
@@ -779,6 +795,7 @@ impl Draft {
                 scenario.population.correlation[a][b] = scenario.population.correlation[b][a];
             }
         }
+        self.trial.precision = Some(self.precision).filter(|points| !points.is_nan());
     }
 
     /// Whether size is Breslow thickness, and the aspect of its disc (NaN if not given).

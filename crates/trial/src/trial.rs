@@ -29,8 +29,11 @@ pub struct Trial {
     /// Key in the trial file of each of the scenario's drugs. A drug's own `name` is its
     /// molecule, which several keys may share.
     pub drug_keys: Vec<String>,
-    /// Patients to screen.
+    /// Patients to screen; with a precision, at most.
     pub patients: u64,
+    /// Half-width of the primary comparison's 95 % interval, percentage points, below which a
+    /// run ends at the next of its [`looks`](crate::looks).
+    pub precision: Option<f64>,
     /// Seed of all randomness.
     pub seed: u64,
     /// Whether results keep a record of every enrolled patient.
@@ -75,13 +78,14 @@ impl Trial {
         canonical::toml(self, canonical::Style::Documented)
     }
 
-    /// The canonical file without `patients` and `seed`, which make a run and not a trial: an
-    /// extended run is of the same trial as one that had its size from the start.
+    /// The canonical file without `patients`, `precision` and `seed`, which make a run and not a
+    /// trial: an extended run is of the same trial as one that had its size from the start.
     pub fn identity_toml(&self) -> String {
         canonical::toml(self, canonical::Style::Identity)
     }
 
-    /// Reads what [`Self::identity_toml`] wrote, as a run of this size and seed.
+    /// Reads what [`Self::identity_toml`] wrote, as a run of this size and seed, without a
+    /// precision.
     ///
     /// # Errors
     /// [`TrialError`] with everything that is wrong.
@@ -97,7 +101,7 @@ impl Trial {
     }
 
     /// Identity of the trial: BLAKE3 of the model version and the canonical file without
-    /// `patients` and `seed`, which make a run and not a trial.
+    /// `patients`, `precision` and `seed`, which make a run and not a trial.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"reseed trial\0");

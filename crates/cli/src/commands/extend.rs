@@ -7,7 +7,6 @@ use crate::exit::Failure;
 use crate::gaps::{self, Goal, Summary};
 use crate::identity;
 use crate::output::{Chatter, grouped};
-use crate::primary;
 
 pub(crate) fn extend(args: &Extend, chatter: Chatter) -> Result<(), Failure> {
     let base = read_result(&args.file)?;
@@ -34,8 +33,8 @@ pub(crate) fn extend(args: &Extend, chatter: Chatter) -> Result<(), Failure> {
         return Summary::of(&args.file, &base).tell("has them already", args.json, chatter);
     }
     let (file, summary) = gaps::fill(&goal, &args.work, chatter)?;
-    if let Some(text) = primary::running(&trial, &file.tally) {
-        chatter.say(&text);
+    if let Some(estimate) = trial.primary_estimate(&file.tally) {
+        chatter.say(&estimate.to_string());
     }
     summary.tell("is extended", args.json, chatter)
 }

@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::gaps::{self, Goal, Summary};
 use crate::identity;
 use crate::output::Chatter;
-use crate::{primary, source};
+use crate::source;
 
 pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
     let mut trial = source::trial(&args.trial)?;
@@ -34,8 +34,8 @@ pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
         return Summary::of(&out, &file).tell("is complete already", args.json, chatter);
     }
     let (file, summary) = gaps::fill(&goal, &args.work, chatter)?;
-    if let Some(text) = primary::running(&trial, &file.tally) {
-        chatter.say(&text);
+    if let Some(estimate) = trial.primary_estimate(&file.tally) {
+        chatter.say(&estimate.to_string());
     }
     summary.tell("is complete", args.json, chatter)
 }

@@ -1,4 +1,8 @@
 //! One test per transition.
+#![expect(
+    clippy::single_range_in_vec_init,
+    reason = "lists of one range are meant"
+)]
 
 use super::*;
 
@@ -29,17 +33,32 @@ fn audited() -> Rules {
 
 /// Asks for a shard that must be there.
 fn take(ledger: &mut Ledger, worker: WorkerId, at: u64) -> Lease {
-    match ledger
-        .apply(Event::Request { worker }, Millis(at))
-        .as_slice()
-    {
+    match ask(ledger, worker, at).as_slice() {
         [.., Effect::Lease(lease)] => lease.clone(),
         other => panic!("no lease but {other:?}"),
     }
 }
 
 fn ask(ledger: &mut Ledger, worker: WorkerId, at: u64) -> Vec<Effect> {
-    ledger.apply(Event::Request { worker }, Millis(at))
+    ask_for(ledger, worker, 1, at)
+}
+
+fn ask_for(ledger: &mut Ledger, worker: WorkerId, wanted: u32, at: u64) -> Vec<Effect> {
+    ledger.apply(Event::Request { worker, wanted }, Millis(at))
+}
+
+/// Asks for several shards; those granted.
+fn take_many(ledger: &mut Ledger, worker: WorkerId, wanted: u32, at: u64) -> Vec<Lease> {
+    let effects = ask_for(ledger, worker, wanted, at);
+    let leases = effects.into_iter().map(|effect| match effect {
+        Effect::Lease(lease) => lease,
+        other => panic!("no lease but {other:?}"),
+    });
+    leases.collect()
+}
+
+fn starts(leases: &[Lease]) -> Vec<u64> {
+    leases.iter().map(|lease| lease.range.start).collect()
 }
 
 fn give(ledger: &mut Ledger, lease: &Lease, digest: Digest, at: u64) -> Vec<Effect> {
@@ -86,8 +105,158 @@ fn shards_are_leased_in_order_and_committed() {
 }
 
 #[test]
+fn a_worker_gets_several_shards_at_once() {
+    let mut ledger = ledger(5, rules());
+    let leases = take_many(&mut ledger, A, 3, 0);
+    assert_eq!(starts(&leases), [0, 10, 20]);
+    assert!(leases.windows(2).all(|two| two[0].attempt < two[1].attempt));
+    assert_eq!(starts(&take_many(&mut ledger, A, 3, 0)), [30, 40]);
+    assert_eq!(
+        ask_for(&mut ledger, A, 3, 0),
+        [Effect::Wait(Wait::Busy)],
+        "one wait, however many were wanted"
+    );
+}
+
+#[test]
+fn who_wants_nothing_gets_nothing() {
+    let mut ledger = ledger(1, rules());
+    assert_eq!(ask_for(&mut ledger, A, 0, 0), [Effect::Wait(Wait::Busy)]);
+    assert_eq!(ledger.progress().shards_open, 1);
+}
+
+#[test]
+fn nobody_takes_more_than_an_equal_share_of_what_is_open() {
+    let mut ledger = ledger(5, rules());
+    for worker in [A, B] {
+        ask_for(&mut ledger, worker, 0, 0);
+    }
+    assert_eq!(starts(&take_many(&mut ledger, A, 9, 0)), [0, 10, 20]);
+    assert_eq!(starts(&take_many(&mut ledger, B, 9, 0)), [30]);
+    assert_eq!(starts(&take_many(&mut ledger, A, 9, 0)), [40]);
+}
+
+#[test]
 fn nothing_to_do_is_finished_at_once() {
     assert_eq!(*Ledger::new(vec![], rules()).phase(), Phase::Finished);
+}
+
+/// Three shards, the middle one committed before.
+fn resumed(rules: Rules) -> Ledger {
+    Ledger::resume(
+        vec![(0..10, None), (10..20, Some(GOOD)), (20..25, None)],
+        rules,
+    )
+}
+
+#[test]
+fn what_an_earlier_process_committed_is_neither_leased_nor_audited() {
+    let mut ledger = resumed(audited());
+    let progress = ledger.progress();
+    assert_eq!((progress.patients, progress.patients_committed), (25, 10));
+    assert_eq!((progress.shards_open, progress.shards_committed), (2, 1));
+    assert_eq!(progress.shards_resumed, 1);
+    ask_for(&mut ledger, B, 0, 0);
+    let leases = take_many(&mut ledger, A, 9, 0);
+    assert_eq!(starts(&leases), [0]);
+    let leases = [leases, take_many(&mut ledger, A, 9, 0)].concat();
+    assert_eq!(starts(&leases), [0, 20]);
+    for lease in leases {
+        give(&mut ledger, &lease, GOOD, 1);
+    }
+    assert_eq!(ledger.progress().audits_open, 2);
+    assert_eq!(ledger.progress().shards_resumed, 1);
+}
+
+#[test]
+fn a_run_that_was_complete_is_finished_at_once() {
+    let ledger = Ledger::resume(vec![(0..10, Some(GOOD))], rules());
+    assert_eq!(*ledger.phase(), Phase::Finished);
+}
+
+#[test]
+fn a_part_of_an_earlier_process_is_compared_with_what_comes_late() {
+    let mut ledger = resumed(audited());
+    let range = 10..20;
+    let mut late = |digest| {
+        let event = Event::Deliver {
+            worker: A,
+            attempt: Attempt(77),
+            range: range.clone(),
+            digest,
+        };
+        ledger.apply(event, Millis(0))
+    };
+    let discard = Effect::Discard {
+        range: range.clone(),
+    };
+    assert_eq!(late(GOOD), [discard]);
+    let effects = late(BAD);
+    let [Effect::Fail(fatal)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    let text = fatal.to_string();
+    assert!(
+        text.contains("an earlier process") && text.contains("worker 1"),
+        "{text}"
+    );
+    assert_eq!(ledger.progress().duplicates, 1);
+}
+
+fn claim(ledger: &mut Ledger, worker: WorkerId, ranges: &[Range<u64>], at: u64) -> Vec<Effect> {
+    let ranges = ranges.to_vec();
+    ledger.apply(Event::Claim { worker, ranges }, Millis(at))
+}
+
+#[test]
+fn a_worker_keeps_what_it_claims_of_the_open_shards() {
+    let mut ledger = resumed(rules());
+    let effects = claim(&mut ledger, A, &[20..25, 10..20, 0..9], 0);
+    let [Effect::Lease(lease)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((lease.range.clone(), lease.worker), (20..25, A));
+    assert_eq!(lease.purpose, Purpose::Compute);
+    assert_eq!(claim(&mut ledger, B, &[20..25], 0), [], "it is taken");
+    assert_eq!(starts(&take_many(&mut ledger, B, 9, 0)), [0]);
+    assert_eq!(ledger.progress().shards_leased, 2);
+}
+
+#[test]
+fn a_claim_said_twice_gives_the_same_lease_for_longer() {
+    let mut ledger = ledger(1, rules());
+    let lease = take(&mut ledger, A, 0);
+    let longer = Lease {
+        deadline: Millis(150),
+        ..lease
+    };
+    assert_eq!(claim(&mut ledger, A, &[0..10], 50), [Effect::Lease(longer)]);
+    assert_eq!(ledger.apply(Event::Tick, Millis(149)), []);
+    assert_ne!(ledger.apply(Event::Tick, Millis(150)), []);
+}
+
+#[test]
+fn a_failed_shard_can_be_claimed_by_who_computes_it() {
+    let mut ledger = ledger(1, rules());
+    ask_for(&mut ledger, B, 0, 0);
+    let lease = take(&mut ledger, A, 0);
+    fail(&mut ledger, &lease, true, "disk full");
+    let effects = claim(&mut ledger, A, &[0..10], 1);
+    assert!(matches!(effects[..], [Effect::Lease(_)]));
+    assert_eq!(ask(&mut ledger, B, 1), [Effect::Wait(Wait::Busy)]);
+}
+
+#[test]
+fn nothing_can_be_claimed_of_a_failed_run() {
+    let mut ledger = resumed(rules());
+    let event = Event::Deliver {
+        worker: A,
+        attempt: Attempt(1),
+        range: 10..20,
+        digest: BAD,
+    };
+    ledger.apply(event, Millis(0));
+    assert_eq!(claim(&mut ledger, A, &[0..10], 0), []);
 }
 
 #[test]
@@ -105,7 +274,7 @@ fn an_unrenewed_lease_goes_to_another_worker() {
 fn time_alone_ends_leases_and_forgets_workers() {
     let mut ledger = ledger(1, rules());
     let lease = take(&mut ledger, A, 0);
-    assert_eq!(ledger.progress().why_idle(), None);
+    assert_eq!(ledger.why_idle(), None);
     assert_eq!(
         ledger.apply(Event::Tick, Millis(100)),
         [Effect::Revoke {
@@ -114,7 +283,7 @@ fn time_alone_ends_leases_and_forgets_workers() {
         }]
     );
     assert_eq!(ledger.progress().workers, 0);
-    assert_eq!(ledger.progress().why_idle(), Some("no worker is connected"));
+    assert_eq!(ledger.why_idle(), Some("no worker is connected"));
 }
 
 #[test]
@@ -142,6 +311,58 @@ fn renewal_prolongs_the_named_leases_only() {
     ledger.apply(Event::Tick, Millis(120));
     assert_eq!(take(&mut ledger, B, 120).range, forgotten.range);
     assert_eq!(ask(&mut ledger, B, 120), [Effect::Wait(Wait::Busy)]);
+}
+
+#[test]
+fn the_ledger_says_why_nothing_is_computed() {
+    let mut ledger = ledger(1, rules());
+    assert_eq!(ledger.why_idle(), Some("no worker is connected"));
+    ask_for(&mut ledger, A, 0, 0);
+    assert_eq!(
+        ledger.why_idle(),
+        Some("no worker has asked for a shard that it may take")
+    );
+    let lease = take(&mut ledger, A, 0);
+    assert_eq!(ledger.why_idle(), None);
+    give(&mut ledger, &lease, GOOD, 1);
+    assert_eq!(ledger.why_idle(), Some("every shard is committed"));
+    give(&mut ledger, &lease, BAD, 1);
+    assert_eq!(ledger.why_idle(), Some("the run has failed"));
+}
+
+#[test]
+fn the_slowest_leases_come_first() {
+    let mut ledger = ledger(3, rules());
+    let first = take(&mut ledger, A, 0);
+    let second = take(&mut ledger, B, 5);
+    let third = take(&mut ledger, A, 6);
+    assert_eq!(ledger.slowest(2), [&first, &second]);
+    assert_eq!(ledger.slowest(9).len(), 3);
+    assert_eq!((ledger.held_by(A), ledger.held_by(B)), (2, 1));
+    assert_eq!(ledger.progress().leases, 3);
+    give(&mut ledger, &first, GOOD, 7);
+    assert_eq!(ledger.slowest(9), [&second, &third]);
+    assert_eq!(ledger.held_by(A), 1);
+    assert_eq!(ledger.held_by(WorkerId(9)), 0);
+    assert_eq!(ledger.progress().leases, 2);
+}
+
+#[test]
+fn the_ledger_says_when_time_matters_next() {
+    let mut ledger = ledger(2, rules());
+    assert_eq!(ledger.next_deadline(), None);
+    let first = take(&mut ledger, A, 0);
+    take(&mut ledger, B, 10);
+    assert_eq!(ledger.next_deadline(), Some(first.deadline));
+    let renewal = Event::Renew {
+        worker: A,
+        attempts: vec![first.attempt],
+    };
+    ledger.apply(renewal, Millis(20));
+    assert_eq!(ledger.next_deadline(), Some(Millis(110)));
+    assert_eq!(ledger.apply(Event::Tick, Millis(109)), []);
+    assert_ne!(ledger.apply(Event::Tick, Millis(110)), []);
+    assert_eq!(ledger.next_deadline(), Some(Millis(120)));
 }
 
 #[test]
@@ -225,6 +446,161 @@ fn a_different_digest_stops_the_run_and_names_both_workers() {
         digest: GOOD,
     };
     assert_eq!(ledger.apply(other, Millis(122)), [Effect::Refuse { range }]);
+}
+
+#[test]
+fn shards_beyond_a_sufficient_end_are_dropped() {
+    let mut ledger = ledger(6, rules());
+    let leases = take_many(&mut ledger, A, 4, 0);
+    for done in [&leases[0], &leases[3]] {
+        give(&mut ledger, done, GOOD, 1);
+    }
+    let attempt = leases[2].attempt;
+    assert_eq!(
+        ledger.apply(Event::Enough { end: 20 }, Millis(2)),
+        [Effect::Revoke { worker: A, attempt }]
+    );
+    let progress = ledger.progress();
+    assert_eq!((progress.patients, progress.patients_committed), (20, 10));
+    assert_eq!((progress.shards_open, progress.shards_leased), (0, 1));
+    assert_eq!(progress.shards_committed, 1);
+    assert_eq!(ask(&mut ledger, B, 2), [Effect::Wait(Wait::Busy)]);
+    assert_eq!(claim(&mut ledger, A, &[20..30, 40..50], 2), []);
+
+    let (refuse, discard) = (20..30, 30..40);
+    assert_eq!(
+        give(&mut ledger, &leases[2], GOOD, 3),
+        [Effect::Refuse { range: refuse }]
+    );
+    assert_eq!(
+        give(&mut ledger, &leases[3], GOOD, 3),
+        [Effect::Discard { range: discard }]
+    );
+    assert_eq!(
+        give(&mut ledger, &leases[1], GOOD, 4),
+        [commit(10..20), Effect::Finish]
+    );
+}
+
+#[test]
+fn a_run_that_has_enough_finishes_at_once_and_counts_no_more() {
+    let mut ledger = resumed(audited());
+    ask_for(&mut ledger, B, 0, 0);
+    let leases = take_many(&mut ledger, A, 9, 0);
+    give(&mut ledger, &leases[0], GOOD, 1);
+    assert_eq!(take(&mut ledger, A, 1).range, 20..25);
+    let audit = take(&mut ledger, B, 1);
+    assert_eq!(audit.purpose, Purpose::Audit);
+    let enough = |ledger: &mut Ledger, end| ledger.apply(Event::Enough { end }, Millis(1));
+    assert!(matches!(
+        enough(&mut ledger, 20)[..],
+        [Effect::Revoke { worker: A, .. }]
+    ));
+    assert_eq!(enough(&mut ledger, 25), [], "there is no way back");
+    assert_eq!(
+        enough(&mut ledger, 0),
+        [
+            Effect::Revoke {
+                worker: B,
+                attempt: audit.attempt
+            },
+            Effect::Finish
+        ]
+    );
+    let progress = ledger.progress();
+    assert_eq!((progress.patients, progress.patients_committed), (0, 0));
+    assert_eq!((progress.shards_committed, progress.shards_resumed), (0, 0));
+    assert_eq!((progress.audits_open, progress.audits_skipped), (0, 0));
+}
+
+#[test]
+fn late_parts_beyond_a_sufficient_end_are_still_compared() {
+    let mut ledger = ledger(2, rules());
+    let leases = take_many(&mut ledger, A, 2, 0);
+    give(&mut ledger, &leases[1], GOOD, 1);
+    ledger.apply(Event::Enough { end: 10 }, Millis(2));
+    let effects = give(&mut ledger, &leases[1], BAD, 3);
+    assert!(matches!(effects[0], Effect::Fail(Fatal::Conflict { .. })));
+}
+
+#[test]
+#[should_panic(expected = "a run ends where a shard ends")]
+fn a_run_cannot_end_within_a_shard() {
+    ledger(2, rules()).apply(Event::Enough { end: 15 }, Millis(0));
+}
+
+#[test]
+fn a_cancelled_run_fails_with_the_reason() {
+    let mut ledger = ledger(2, rules());
+    let lease = take(&mut ledger, A, 0);
+    let cancel = |reason: &str| Event::Cancel {
+        reason: reason.into(),
+    };
+    let fatal = Fatal::Cancelled {
+        reason: "by ada".into(),
+    };
+    let revoke = Effect::Revoke {
+        worker: A,
+        attempt: lease.attempt,
+    };
+    assert_eq!(
+        ledger.apply(cancel("by ada"), Millis(1)),
+        [Effect::Fail(fatal.clone()), revoke]
+    );
+    assert!(fatal.to_string().contains("(by ada)"), "{fatal}");
+    assert_eq!(ledger.apply(cancel("again"), Millis(2)), []);
+    assert_eq!(*ledger.phase(), Phase::Failed(fatal));
+    assert_eq!(ask(&mut ledger, A, 3), [Effect::Wait(Wait::Failed)]);
+}
+
+#[test]
+fn a_finished_run_cannot_be_cancelled() {
+    let mut ledger = Ledger::new(vec![], rules());
+    let reason = "too late".into();
+    assert_eq!(ledger.apply(Event::Cancel { reason }, Millis(1)), []);
+    assert_eq!(*ledger.phase(), Phase::Finished);
+}
+
+#[test]
+fn a_failed_run_ends_every_lease() {
+    let mut ledger = ledger(4, audited());
+    let late = take(&mut ledger, A, 0);
+    let again = take(&mut ledger, B, 100);
+    let other = take(&mut ledger, B, 100);
+    give(&mut ledger, &again, GOOD, 110);
+    let effects = give(&mut ledger, &late, BAD, 120);
+    let attempt = other.attempt;
+    let revoked = Effect::Revoke { worker: B, attempt };
+    assert!(matches!(effects[0], Effect::Fail(_)));
+    assert_eq!(&effects[1..], std::slice::from_ref(&revoked));
+    let progress = ledger.progress();
+    assert_eq!((progress.shards_open, progress.shards_leased), (3, 0));
+    let attempts = vec![other.attempt];
+    let renewal = Event::Renew {
+        worker: B,
+        attempts,
+    };
+    assert_eq!(ledger.apply(renewal, Millis(121)), [revoked]);
+}
+
+#[test]
+fn a_verdict_foretells_the_answer_and_changes_nothing() {
+    let mut ledger = ledger(2, rules());
+    let lease = take(&mut ledger, A, 0);
+    assert_eq!(ledger.judge(&(0..10), GOOD), Verdict::Commit);
+    assert_eq!(ledger.judge(&(0..10), GOOD), Verdict::Commit);
+    assert_eq!(ledger.judge(&(0..11), GOOD), Verdict::Refuse);
+    assert_eq!(ledger.judge(&(5..10), GOOD), Verdict::Refuse);
+    give(&mut ledger, &lease, GOOD, 1);
+    assert_eq!(ledger.judge(&(0..10), GOOD), Verdict::Discard);
+    assert_eq!(
+        ledger.judge(&(0..10), BAD),
+        Verdict::Conflict(Some(A), GOOD)
+    );
+    assert_eq!(ledger.judge(&(10..20), BAD), Verdict::Commit);
+    give(&mut ledger, &lease, BAD, 1);
+    assert_eq!(ledger.judge(&(10..20), GOOD), Verdict::Refuse);
+    assert_eq!(ledger.judge(&(0..10), BAD), Verdict::Refuse);
 }
 
 #[test]
@@ -352,6 +728,49 @@ fn an_idle_worker_repeats_a_straggler_but_not_its_own() {
 }
 
 #[test]
+fn one_straggler_a_request_and_never_ones_own() {
+    let mut ledger = ledger(6, rules());
+    for at in [0, 10] {
+        let lease = take(&mut ledger, A, at);
+        give(&mut ledger, &lease, GOOD, at + 10);
+    }
+    assert_eq!(starts(&take_many(&mut ledger, A, 2, 20)), [20, 30]);
+    assert_eq!(starts(&take_many(&mut ledger, B, 2, 20)), [40]);
+    assert_eq!(starts(&take_many(&mut ledger, B, 2, 20)), [50]);
+    for (worker, others) in [(B, [20, 30]), (A, [40, 50])] {
+        for other in others {
+            let repeats = take_many(&mut ledger, worker, 9, 60);
+            assert_eq!(starts(&repeats), [other]);
+            assert_eq!(repeats[0].purpose, Purpose::Repeat);
+        }
+        let effects = ask_for(&mut ledger, worker, 9, 60);
+        assert_eq!(effects, [Effect::Wait(Wait::Busy)]);
+    }
+}
+
+#[test]
+fn one_audit_a_request_and_never_of_ones_own_part() {
+    let mut ledger = ledger(4, audited());
+    ask_for(&mut ledger, B, 0, 0);
+    for lease in take_many(&mut ledger, A, 2, 0) {
+        give(&mut ledger, &lease, GOOD, 1);
+    }
+    for worker in [B, B] {
+        let lease = take(&mut ledger, worker, 1);
+        give(&mut ledger, &lease, GOOD, 1);
+    }
+    for (worker, others) in [(B, [0, 10]), (A, [20, 30])] {
+        for other in others {
+            let audits = take_many(&mut ledger, worker, 9, 1);
+            assert_eq!(starts(&audits), [other]);
+            assert_eq!(audits[0].purpose, Purpose::Audit);
+        }
+        let effects = ask_for(&mut ledger, worker, 9, 1);
+        assert_eq!(effects, [Effect::Wait(Wait::Busy)]);
+    }
+}
+
+#[test]
 fn a_repeated_shard_stays_with_the_holder_that_is_left() {
     let (mut ledger, straggler) = nearly_done();
     let repeat = take(&mut ledger, B, 41);
@@ -379,10 +798,12 @@ fn audits_go_to_another_worker_and_compare_digests() {
     let lease = take(&mut ledger, A, 0);
     ask(&mut ledger, B, 0);
     assert_eq!(give(&mut ledger, &lease, GOOD, 1), [commit(0..10)]);
-    assert_eq!(ledger.progress().why_idle(), Some("only audits are left"));
+    let why = ledger.why_idle().expect("nobody has the audit yet");
+    assert!(why.starts_with("only audits are left"), "{why}");
     assert_eq!(ask(&mut ledger, A, 2), [Effect::Wait(Wait::Busy)]);
     let audit = take(&mut ledger, B, 2);
     assert_eq!(audit.purpose, Purpose::Audit);
+    assert_eq!(ledger.why_idle(), None, "an audit is under way");
     let effects = give(&mut ledger, &audit, GOOD, 3);
     assert_eq!(effects, [Effect::Discard { range: 0..10 }, Effect::Finish]);
     assert_eq!(ledger.progress().audits_passed, 1);
@@ -399,7 +820,7 @@ fn an_audit_that_differs_stops_the_run() {
         give(&mut ledger, &audit, BAD, 3),
         [Effect::Fail(Fatal::Conflict {
             range: 0..10,
-            committed: (A, GOOD),
+            committed: (Some(A), GOOD),
             delivered: (B, BAD)
         })]
     );

@@ -191,7 +191,7 @@ pub(crate) fn commit(
             .write_part(&part(layout, *start..*end, records))
             .unwrap();
     }
-    let committed = store.committed().iter();
+    let committed = store.committed();
     committed.map(|info| info.path.clone()).collect()
 }
 

@@ -99,7 +99,7 @@ fn a_killed_store_keeps_what_it_committed() {
         assert!(store.warnings().is_empty(), "{:?}", store.warnings());
         assert!(store.committed().len() >= committed);
         committed = store.committed().len();
-        for (at, info) in store.committed().iter().enumerate() {
+        for (at, info) in store.committed().enumerate() {
             assert_eq!(info.range.start, at as u64 * 100);
         }
     }
@@ -111,7 +111,8 @@ fn a_killed_store_keeps_what_it_committed() {
 fn commit_for_ever() {
     let layout = layout(2, 3, 24);
     let mut store = Store::open(&helper_dir(), &identity(), &layout).unwrap();
-    for start in (store.committed().len() as u64 * 100..).step_by(100) {
+    let next = store.committed().len() as u64 * 100;
+    for start in (next..).step_by(100) {
         store
             .write_part(&part(&layout, start..start + 100, true))
             .unwrap();

@@ -1,8 +1,11 @@
 //! The store as a journal.
 
 use std::fs;
+use std::ops::Range;
 
-use reseed_results::{ResultsError, RunIdentity, Store, part_digest, write_part};
+use reseed_results::{
+    Disk, Layout, PartInfo, ResultsError, RunIdentity, Store, part_digest, write_part,
+};
 
 use crate::common::{commit, identity, layout, names, part, tamper};
 
@@ -13,11 +16,7 @@ fn a_store_goes_on_where_it_was_left() {
     let store_dir = dir.path().join("deep/store");
     commit(&store_dir, &layout, &[(50, 100), (0, 50)], true);
     let mut store = Store::open(&store_dir, &identity(), &layout).unwrap();
-    let ranges: Vec<_> = store
-        .committed()
-        .iter()
-        .map(|info| info.range.clone())
-        .collect();
+    let ranges: Vec<_> = store.committed().map(|info| info.range.clone()).collect();
     assert_eq!(ranges, [0..50, 50..100]);
     assert!(store.warnings().is_empty());
     let info = store.write_part(&part(&layout, 100..120, true)).unwrap();
@@ -54,7 +53,7 @@ fn the_same_part_is_committed_once_and_another_is_a_conflict() {
     let mut again = good.clone();
     again.attempt.worker = "somebody else".into();
     assert_eq!(store.write_part(&again).unwrap(), info);
-    assert_eq!(store.committed(), [info]);
+    assert!(store.committed().eq([&info]));
     // The same number of patients, with other courses.
     again.tally = part(&layout, 1000..1050, false).tally;
     let error = store.write_part(&again).unwrap_err();
@@ -93,11 +92,7 @@ fn damaged_parts_are_set_aside() {
         warning.contains("is damaged") && warning.contains("computed again"),
         "{warning}"
     );
-    let starts: Vec<u64> = store
-        .committed()
-        .iter()
-        .map(|info| info.range.start)
-        .collect();
+    let starts: Vec<u64> = store.committed().map(|info| info.range.start).collect();
     assert_eq!(starts, [0, 100]);
     assert!(!leftover.exists());
     store.write_part(&part(&layout, 50..100, true)).unwrap();
@@ -136,30 +131,84 @@ fn a_store_of_another_run_is_left_alone() {
     assert!(paths[0].exists());
 }
 
+/// Checks a file in the store's folder and commits it, as a coordinator does.
+fn deliver(store: &mut Store, name: &str, layout: &Layout) -> Result<PartInfo, ResultsError> {
+    let part = Store::check(store.folder(), name, &identity(), layout)?;
+    store.commit(name, &part.info)
+}
+
 #[test]
 fn parts_delivered_as_files_are_checked_and_moved() {
     let dir = tempfile::tempdir().unwrap();
     let layout = layout(2, 3, 6);
-    let mut store = Store::open(&dir.path().join("store"), &identity(), &layout).unwrap();
-    let offered = dir.path().join("offered.h5");
+    let mut store = Store::open(dir.path(), &identity(), &layout).unwrap();
+    let name = Store::<Disk>::incoming_name(7);
+    let offered = dir.path().join(&name);
     let good = part(&layout, 0..50, true);
     let written = write_part(&offered, &identity(), &layout, &good).unwrap();
-    let info = store.commit(&offered).unwrap();
+    let info = deliver(&mut store, &name, &layout).unwrap();
     assert_eq!(info.digest, written.digest);
     assert!(!offered.exists() && info.path.exists());
     // Delivered twice, delivered damaged, delivered by the wrong run.
     write_part(&offered, &identity(), &layout, &good).unwrap();
-    assert_eq!(store.commit(&offered).unwrap(), info);
+    assert_eq!(deliver(&mut store, &name, &layout).unwrap(), info);
     assert!(!offered.exists());
     fs::write(&offered, "half a part").unwrap();
-    store.commit(&offered).unwrap_err();
+    deliver(&mut store, &name, &layout).unwrap_err();
     let other = RunIdentity {
         seed: 43,
         ..identity()
     };
     write_part(&offered, &other, &layout, &part(&layout, 50..60, true)).unwrap();
-    let error = store.commit(&offered).unwrap_err();
+    let error = deliver(&mut store, &name, &layout).unwrap_err();
     assert!(matches!(error, ResultsError::Foreign { .. }), "{error}");
     assert!(offered.exists());
-    assert_eq!(store.committed(), [info]);
+    assert!(store.committed().eq([&info]));
+    // What was on its way in is of no use to a successor.
+    drop(store);
+    let store = Store::open(dir.path(), &identity(), &layout).unwrap();
+    assert!(store.committed().eq([&info]) && !offered.exists());
+}
+
+#[test]
+fn parts_that_a_worker_could_not_announce_are_not_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = layout(2, 3, 6);
+    commit(dir.path(), &layout, &[(0, 50)], true);
+    let put = |name: &str, range: Range<u64>| {
+        let path = dir.path().join(Store::<Disk>::shared_name(name));
+        write_part(&path, &identity(), &layout, &part(&layout, range, true)).unwrap();
+        path
+    };
+    let finished = put("a.h5", 50..100);
+    let overlapping = put("b.h5", 90..110);
+    let torn = dir.path().join("shared/c.h5");
+    fs::write(&torn, "half a part").unwrap();
+    let store = Store::open(dir.path(), &identity(), &layout).unwrap();
+    let ranges: Vec<_> = store.committed().map(|info| info.range.clone()).collect();
+    assert_eq!(ranges, [0..50, 50..100]);
+    assert!(!finished.exists() && overlapping.exists() && torn.exists());
+}
+
+#[test]
+fn whoever_lost_the_store_commits_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = layout(2, 3, 6);
+    let mut store = Store::open(dir.path(), &identity(), &layout).unwrap();
+    assert_eq!(store.epoch(), 1);
+    store.write_part(&part(&layout, 0..50, true)).unwrap();
+    // On a file system without locks, a second process comes in.
+    fs::write(dir.path().join("epoch"), "2 somebody else\n").unwrap();
+    let error = store.write_part(&part(&layout, 50..60, true)).unwrap_err();
+    assert!(matches!(error, ResultsError::Fenced { .. }), "{error}");
+    assert!(error.to_string().contains("somebody else"), "{error}");
+    let name = Store::<Disk>::incoming_name(1);
+    let offered = dir.path().join(&name);
+    write_part(&offered, &identity(), &layout, &part(&layout, 50..60, true)).unwrap();
+    let error = deliver(&mut store, &name, &layout).unwrap_err();
+    assert!(matches!(error, ResultsError::Fenced { .. }), "{error}");
+    assert_eq!(store.committed().len(), 1);
+    drop(store);
+    let store = Store::open(dir.path(), &identity(), &layout).unwrap();
+    assert_eq!(store.epoch(), 3);
 }

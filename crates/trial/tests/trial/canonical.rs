@@ -29,10 +29,11 @@ fn every_documented_key_says_what_it_means() {
 }
 
 #[test]
-fn size_and_seed_of_a_run_are_not_the_trial() {
+fn size_precision_and_seed_of_a_run_are_not_the_trial() {
     let trial = Trial::preset("breast").expect("the preset exists");
     let longer = Trial {
         patients: 7,
+        precision: Some(0.05),
         seed: 8,
         ..trial.clone()
     };
@@ -156,6 +157,7 @@ fn overrides() -> impl Strategy<Value = String> {
         (10.0..99.0f64).prop_map(|v| format!("follow_up.horizon_years = {v:?}")),
         (1..1_000_000u64).prop_map(|v| format!("run.patients = {v}")),
         any::<u64>().prop_map(|v| format!("run.seed = {v}")),
+        (1e-9..=10.0f64).prop_map(|v| format!("run.precision = {v:?}")),
         any::<bool>().prop_map(|v| format!("run.records = {v}")),
         prop_oneof!["additive", "and", "or"].prop_map(|v| format!("homing.interaction = \"{v}\"")),
         names.prop_map(|v| format!("name = \"{v}\"")),

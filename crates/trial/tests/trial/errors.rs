@@ -275,6 +275,53 @@ patients = 0"#,
 }
 
 #[test]
+fn precision_of_nothing() {
+    check(
+        r#"base = "breast"
+[run]
+precision = 0"#,
+        &[
+            "3:13 `0` `precision` is out of range | must be above 0 and at most 10 percentage points | -",
+        ],
+    );
+}
+
+#[test]
+fn precision_of_the_wrong_type() {
+    check(
+        r#"base = "breast"
+[run]
+precision = "0.05""#,
+        &[r#"3:13 `"0.05"` `precision` must be a number | this is a string | remove the quotes"#],
+    );
+}
+
+#[test]
+fn precision_without_a_comparison() {
+    check(
+        r#"base = "breast"
+arms_only = ["control"]
+[run]
+precision = 0.05"#,
+        &[
+            "4:13 `0.05` there is no comparison to be precise about | the trial has no arm but the control | add an arm, or remove precision",
+        ],
+    );
+}
+
+#[test]
+fn precision_of_the_control_against_itself() {
+    check(
+        r#"base = "breast"
+run.precision = 0.05
+compare.primary.arm = "control""#,
+        &[
+            r#"3:23 `"control"` the primary comparison is of the control with itself | this arm is the control | name another arm"#,
+        ],
+    );
+}
+
+#[test]
 fn count_in_quotes() {
     check(
         r#"base = "breast"

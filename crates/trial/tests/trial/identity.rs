@@ -1,4 +1,4 @@
-//! The trial without the size and seed of a run.
+//! The trial without the size, precision and seed of a run.
 
 use reseed_trial::{Trial, preset_names};
 
@@ -8,7 +8,9 @@ fn a_trial_survives_its_identity() {
         let mut trial = Trial::preset(name).expect("a preset");
         let text = trial.identity_toml();
         (trial.patients, trial.seed) = (77, 5);
-        assert_eq!(trial.identity_toml(), text, "size and seed are left out");
+        trial.precision = Some(0.05);
+        assert_eq!(trial.identity_toml(), text, "what makes a run is left out");
+        trial.precision = None;
         assert_eq!(Trial::parse_identity("text", &text, 77, 5), Ok(trial));
     }
 }

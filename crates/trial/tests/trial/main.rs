@@ -11,5 +11,6 @@ mod errors;
 mod hostile;
 mod identity;
 mod overriding;
+mod precision;
 mod presets;
 mod schema;

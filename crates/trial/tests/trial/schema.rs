@@ -48,6 +48,7 @@ fn short_files_fit_where_the_reader_takes_them() {
         "compare.primary = { arm = \"azd5069\", endpoint = \"rfs\", years = 10 }",
         "eligibility.age_years = { max = 70 }",
         "run.seed = 9223372036854775807",
+        "run.precision = 0.05",
     ];
     for text in texts {
         let text = format!("base = \"breast\"\n{text}");
@@ -82,6 +83,8 @@ fn what_the_schema_refuses_the_reader_refuses() {
         "dormancy.probability = 1.1",
         "homing.interaction = \"xor\"",
         "run.patients = 0",
+        "run.precision = 0",
+        "run.precision = 10.1",
         "run.records = 1",
         "base = \"lung\"",
         "drugs.new = { kind = \"direct\", from_day = 0, inhibits = { IL6 = 1 }, central_l = 1 }",

@@ -1,0 +1,142 @@
+//! The books: the store and what its parts add up to.
+
+use std::path::PathBuf;
+
+use reseed_protocol::status::{Estimate, Point};
+use reseed_results::{Folder, PartFile, PartInfo, ResultsError, Store};
+use reseed_stats::Tally;
+use reseed_trial::Trial;
+
+/// Most points of the running estimate that are kept. When there are more, every second one
+/// goes, so that they always span the whole run.
+const POINTS_MAX: usize = 256;
+
+/// The store, the sum of its parts, and the running estimate.
+#[derive(Debug)]
+pub struct Books<F> {
+    store: Store<F>,
+    trial: Trial,
+    tally: Tally,
+    estimate: Option<Estimate>,
+    history: Vec<Point>,
+    /// Patients between two points.
+    point_every_patients: u64,
+}
+
+impl<F: Folder> Books<F> {
+    /// Adds up what is in a store.
+    ///
+    /// # Errors
+    /// [`ResultsError`] if a part cannot be read any more.
+    pub fn open(store: Store<F>, trial: Trial) -> Result<Self, ResultsError> {
+        let mut books = Self {
+            tally: Tally::empty(trial.shape()),
+            estimate: None,
+            history: Vec::new(),
+            point_every_patients: 1,
+            store,
+            trial,
+        };
+        let committed: Vec<PartInfo> = books.store.committed().cloned().collect();
+        for info in committed {
+            let part = books.store.read_part(&info)?;
+            books.count(&part)?;
+        }
+        books.sample();
+        Ok(books)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store<F> {
+        &self.store
+    }
+
+    pub(crate) fn folder(&self) -> &F {
+        self.store.folder()
+    }
+
+    /// The trial.
+    pub fn trial(&self) -> &Trial {
+        &self.trial
+    }
+
+    /// Files of the committed parts, in the order of their ranges.
+    pub fn part_paths(&self) -> Vec<PathBuf> {
+        self.store
+            .committed()
+            .map(|info| info.path.clone())
+            .collect()
+    }
+
+    /// The primary comparison at the last sample.
+    pub fn estimate(&self) -> Option<&Estimate> {
+        self.estimate.as_ref()
+    }
+
+    /// How the estimate came about, oldest first.
+    pub fn history(&self) -> &[Point] {
+        &self.history
+    }
+
+    /// Makes a checked file of the store's folder last, and counts it.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub(crate) fn commit(&mut self, name: &str, part: &PartFile) -> Result<(), ResultsError> {
+        self.store.commit(name, &part.info)?;
+        self.count(part)
+    }
+
+    /// Keeps a part that differs from the committed one, for whoever looks into it.
+    pub(crate) fn keep_evidence(&self, name: &str, info: &PartInfo) {
+        let aside = format!(
+            "conflict-{}-{}-{}.h5",
+            info.range.start, info.range.end, info.digest
+        );
+        // The run ends with an error in any case; without the file that error says as much.
+        let _ = self.folder().rename(name, &aside);
+    }
+
+    /// Works out the running estimate, and remembers it if there is enough news.
+    pub(crate) fn sample(&mut self) {
+        let patients = self.tally.screened();
+        let last = self.history.last().map_or(0, |point| point.patients);
+        if patients < last.saturating_add(self.point_every_patients) {
+            return;
+        }
+        let Some(primary) = self.trial.primary_estimate(&self.tally) else {
+            return;
+        };
+        let [difference, lower, upper] =
+            [primary.value, primary.interval.0, primary.interval.1].map(|value| 100.0 * value);
+        self.estimate = Some(Estimate {
+            label: primary.label(),
+            difference,
+            lower,
+            upper,
+        });
+        self.history.push(Point {
+            patients,
+            difference,
+            lower,
+            upper,
+        });
+        if self.history.len() > POINTS_MAX {
+            let mut keep = false;
+            self.history.retain(|_| {
+                keep = !keep;
+                keep
+            });
+            self.point_every_patients = patients / (POINTS_MAX as u64 / 2);
+        }
+    }
+
+    fn count(&mut self, part: &PartFile) -> Result<(), ResultsError> {
+        self.tally
+            .merge(&part.tally)
+            .map_err(|source| ResultsError::Tally {
+                path: part.info.path.clone(),
+                source,
+            })
+    }
+}

@@ -1,0 +1,9 @@
+//! The coordinator's edge: who may connect, and what they may ask for.
+
+mod auth;
+mod listener;
+mod tls;
+
+pub use auth::{Forbidden, Peer, PeerCertificate, require_operator, require_worker};
+pub use listener::{Counters, Limits, ListenError, Listener, ServerSecurity, Transport, serve};
+pub use tls::TlsFiles;

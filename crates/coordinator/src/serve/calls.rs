@@ -1,0 +1,343 @@
+//! gRPC calls: checks who calls, translates, and asks the service.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reseed_protocol::messages::{
+    Ask, Failed, PartHeader, Pulse, Receipt, Registration, Release, Session,
+};
+use reseed_protocol::wire::coordinator_server::Coordinator;
+use reseed_protocol::{Kind, Refusal, wire};
+use reseed_results::Disk;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::spawn_blocking;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::auth::{Forbidden, Peer, require_operator, require_worker};
+use super::metrics::{Call, Metrics};
+use crate::message::Millis;
+use crate::service::{Announced, Incoming, Service};
+
+/// Parts that are received at a time; others wait for their turn.
+const DELIVERIES_MAX: usize = 256;
+/// Longest silence within a delivery.
+const CHUNK_TIME_MAX: Duration = Duration::from_secs(30);
+/// Bytes of a part that are held before they are written.
+const BUFFER_BYTES: usize = 1 << 20;
+/// Reports that are streamed at a time.
+const WATCHERS_MAX: usize = 256;
+/// Shortest time between two reports of a stream.
+const WATCH_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// Time since the coordinator started. It only ever goes forward, whatever is done to the clock
+/// of the machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Millis {
+        Millis(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Answers calls.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    pub(crate) service: Arc<Service<Disk>>,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<Metrics>,
+    deliveries: Arc<Semaphore>,
+    watchers: Arc<Semaphore>,
+}
+
+type Answered<T> = Result<Response<T>, Status>;
+
+impl Calls {
+    pub(crate) fn new(service: Arc<Service<Disk>>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        Self {
+            service,
+            clock,
+            metrics,
+            deliveries: Arc::new(Semaphore::new(DELIVERIES_MAX)),
+            watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
+        }
+    }
+
+    /// Answers a call that takes microseconds.
+    fn answer<W, P, A>(
+        &self,
+        call: Call,
+        request: Request<W>,
+        permitted: fn(&Peer) -> Result<(), Forbidden>,
+        act: impl FnOnce(&Service<Disk>, P, Millis) -> Result<A, Refusal>,
+    ) -> Result<A, Status>
+    where
+        P: TryFrom<W, Error = Refusal>,
+    {
+        let _timed = self.metrics.time(call);
+        allow(&request, permitted)?;
+        let message = P::try_from(request.into_inner())?;
+        Ok(act(&self.service, message, self.clock.now())?)
+    }
+
+    /// Does something with files where it keeps nobody waiting.
+    async fn with_files<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Service<Disk>, Millis) -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        let (service, clock) = (Arc::clone(&self.service), self.clock);
+        spawn_blocking(move || act(&service, clock.now()))
+            .await
+            .map_err(|error| Status::internal(format!("the coordinator failed: {error}")))
+    }
+
+    async fn receive(&self, mut stream: Streaming<wire::DeliverRequest>) -> Result<Receipt, Status> {
+        let header = header(next(&mut stream).await?)?;
+        let announced = self
+            .with_files(move |service, now| service.announce(header, now))
+            .await??;
+        let mut reception = match announced {
+            Announced::Known(receipt) => return Ok(receipt),
+            Announced::Wanted(incoming) => Reception {
+                service: Arc::clone(&self.service),
+                incoming: Some(incoming),
+            },
+        };
+        let mut buffer = Vec::new();
+        while let Some(message) = next(&mut stream).await? {
+            let Some(wire::deliver_request::Content::Chunk(chunk)) = message.content else {
+                return Err(Refusal::new(Kind::Malformed, "a part has one header").into());
+            };
+            buffer.extend(chunk);
+            if buffer.len() >= BUFFER_BYTES {
+                reception = self.write(reception, std::mem::take(&mut buffer)).await?;
+            }
+        }
+        let reception = self.write(reception, buffer).await?;
+        let timed = self.metrics.time(Call::Commit);
+        let finish = move |service: &Service<Disk>, now| reception.finish(service, now);
+        let receipt = self.with_files(finish).await??;
+        drop(timed);
+        Ok(receipt)
+    }
+
+    async fn write(&self, mut reception: Reception, bytes: Vec<u8>) -> Result<Reception, Status> {
+        if bytes.is_empty() {
+            return Ok(reception);
+        }
+        let write = move |service: &Service<Disk>, _| {
+            let incoming = reception.incoming.as_mut();
+            let written = incoming.map_or(Ok(()), |incoming| service.receive(incoming, &bytes));
+            written.map(|()| reception)
+        };
+        Ok(self.with_files(write).await??)
+    }
+}
+
+/// A part on its way in, which goes away if nothing comes of it: the call is cancelled, the
+/// connection breaks, the part is refused.
+struct Reception {
+    service: Arc<Service<Disk>>,
+    incoming: Option<Incoming>,
+}
+
+impl Reception {
+    fn finish(self, service: &Service<Disk>, now: Millis) -> Result<Receipt, Refusal> {
+        match &self.incoming {
+            Some(incoming) => service.finish(incoming, now),
+            None => Err(Refusal::new(Kind::Malformed, "there is no part")),
+        }
+    }
+}
+
+impl Drop for Reception {
+    fn drop(&mut self) {
+        if let Some(incoming) = self.incoming.take() {
+            self.service.abandon(&incoming);
+        }
+    }
+}
+
+fn allow<T>(
+    request: &Request<T>,
+    permitted: fn(&Peer) -> Result<(), Forbidden>,
+) -> Result<(), Status> {
+    let peer = request.extensions().get::<Peer>();
+    let peer = peer.ok_or_else(|| Status::unauthenticated("nobody knows who calls"))?;
+    Ok(permitted(peer)?)
+}
+
+/// Whoever was let in may look.
+fn anybody(_: &Peer) -> Result<(), Forbidden> {
+    Ok(())
+}
+
+async fn next(
+    stream: &mut Streaming<wire::DeliverRequest>,
+) -> Result<Option<wire::DeliverRequest>, Status> {
+    tokio::time::timeout(CHUNK_TIME_MAX, stream.message())
+        .await
+        .map_err(|_| Status::deadline_exceeded("nothing came of a part for too long"))?
+}
+
+fn header(message: Option<wire::DeliverRequest>) -> Result<PartHeader, Status> {
+    match message.and_then(|message| message.content) {
+        Some(wire::deliver_request::Content::Header(header)) => Ok(header.try_into()?),
+        _ => Err(Refusal::new(Kind::Malformed, "a part starts with its header").into()),
+    }
+}
+
+fn permit(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Status> {
+    Arc::clone(semaphore)
+        .try_acquire_owned()
+        .map_err(|_| Refusal::new(Kind::Limit, "too many are watching; come back later").into())
+}
+
+#[tonic::async_trait]
+impl Coordinator for Calls {
+    async fn register(
+        &self,
+        request: Request<wire::RegisterRequest>,
+    ) -> Answered<wire::RegisterResponse> {
+        let name = request.get_ref().name.clone();
+        let answer = self.answer(
+            Call::Register,
+            request,
+            require_worker,
+            |service, registration: Registration, now| service.register(registration, now),
+        );
+        match &answer {
+            Ok(welcome) => tracing::info!(worker = welcome.worker, name, "a worker registered"),
+            Err(status) => tracing::warn!(name, "a worker was refused: {}", status.message()),
+        }
+        Ok(Response::new(answer?.into()))
+    }
+
+    async fn lease(&self, request: Request<wire::LeaseRequest>) -> Answered<wire::LeaseResponse> {
+        let answer = self.answer(Call::Lease, request, require_worker, |service, ask: Ask, now| {
+            service.lease(&ask, now)
+        })?;
+        for grant in &answer.grants {
+            tracing::debug!(
+                attempt = grant.attempt,
+                start = grant.range.start,
+                end = grant.range.end,
+                purpose = ?grant.purpose,
+                "leased a shard"
+            );
+        }
+        Ok(Response::new(answer.into()))
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<wire::HeartbeatRequest>,
+    ) -> Answered<wire::HeartbeatResponse> {
+        let answer = self.answer(
+            Call::Heartbeat,
+            request,
+            require_worker,
+            |service, pulse: Pulse, now| service.pulse(&pulse, now),
+        )?;
+        Ok(Response::new(answer.into()))
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn deliver(
+        &self,
+        request: Request<Streaming<wire::DeliverRequest>>,
+    ) -> Answered<wire::DeliverResponse> {
+        let _timed = self.metrics.time(Call::Deliver);
+        allow(&request, require_worker)?;
+        // The semaphore is never closed.
+        let _turn = self.deliveries.acquire().await;
+        match self.receive(request.into_inner()).await {
+            Ok(receipt) => {
+                self.metrics.note_receipt(receipt);
+                Ok(Response::new(receipt.into()))
+            }
+            Err(status) => {
+                let refusal = Refusal::from(status.clone());
+                self.metrics.note_refusal(refusal.kind);
+                tracing::warn!(kind = ?refusal.kind, "a part was not taken: {refusal}");
+                Err(status)
+            }
+        }
+    }
+
+    async fn release(
+        &self,
+        request: Request<wire::ReleaseRequest>,
+    ) -> Answered<wire::ReleaseResponse> {
+        self.answer(
+            Call::Release,
+            request,
+            require_worker,
+            |service, release: Release, now| service.release(&release, now),
+        )?;
+        Ok(Response::new(wire::ReleaseResponse {}))
+    }
+
+    async fn fail(&self, request: Request<wire::FailRequest>) -> Answered<wire::FailResponse> {
+        self.answer(Call::Fail, request, require_worker, |service, failed: Failed, now| {
+            tracing::warn!(attempt = failed.attempt, "a worker failed: {}", failed.error);
+            service.fail(failed, now)
+        })?;
+        Ok(Response::new(wire::FailResponse {}))
+    }
+
+    async fn leave(&self, request: Request<wire::LeaveRequest>) -> Answered<wire::LeaveResponse> {
+        self.answer(Call::Leave, request, require_worker, |service, session: Session, now| {
+            service.leave(session, now);
+            Ok(())
+        })?;
+        Ok(Response::new(wire::LeaveResponse {}))
+    }
+
+    type WatchStream = ReceiverStream<Result<wire::StatusReport, Status>>;
+
+    async fn watch(&self, request: Request<wire::WatchRequest>) -> Answered<Self::WatchStream> {
+        allow(&request, anybody)?;
+        let permit = permit(&self.watchers)?;
+        let interval_ms = request.into_inner().interval_ms;
+        let interval = Duration::from_millis(interval_ms.into()).max(WATCH_INTERVAL_MIN);
+        let (service, clock) = (Arc::clone(&self.service), self.clock);
+        let (reports, stream) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let _permit = permit;
+            loop {
+                let report = service.report(clock.now());
+                if reports.send(Ok(report.into())).await.is_err() || interval_ms == 0 {
+                    return;
+                }
+                tokio::time::sleep(interval).await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn drain(&self, request: Request<wire::DrainRequest>) -> Answered<wire::DrainResponse> {
+        allow(&request, require_operator)?;
+        let which = request.into_inner().worker;
+        let workers = self.service.desk().drain(&which);
+        tracing::info!(which, workers, "workers were asked to leave");
+        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+        Ok(Response::new(wire::DrainResponse { workers }))
+    }
+
+    async fn cancel(
+        &self,
+        request: Request<wire::CancelRequest>,
+    ) -> Answered<wire::CancelResponse> {
+        allow(&request, require_operator)?;
+        let reason = reseed_protocol::prose(&request.into_inner().reason);
+        tracing::info!(reason, "the run is cancelled");
+        self.service.desk().cancel(reason, self.clock.now());
+        Ok(Response::new(wire::CancelResponse {}))
+    }
+}
