@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use hdf5::filters::Filter;
+use hdf5::plist::dataset_create::Layout as Storage;
 use hdf5::types::VarLenUnicode;
-use hdf5::{Container, Dataset, Group, H5Type, Location};
+use hdf5::{Container, Dataset, Group, H5Type, LinkType, Location};
 use ndarray::{ArrayViewD, IxDyn};
 use reseed_stats::TallyError;
 
@@ -73,12 +75,74 @@ pub(crate) fn ensure(condition: bool, problem: impl FnOnce() -> String) -> Resul
     }
 }
 
+/// Largest chunk that is read, bytes; larger ones than are written here.
+const CHUNK_BYTES_MAX: usize = 4 << 20;
+
 /// Opens a file for reading. No locks: files are never changed once they have their name, and
 /// some network file systems have none.
 pub(crate) fn open(path: &Path) -> Result<hdf5::File, Fault> {
-    Ok(hdf5::File::with_options()
+    let file = hdf5::File::with_options()
         .with_fapl(|fapl| fapl.file_locking(false))
-        .open(path)?)
+        .open(path)?;
+    check_links(&file)?;
+    Ok(file)
+}
+
+/// Opens a group for reading.
+pub(crate) fn open_group(parent: &Group, name: &str) -> Result<Group, Fault> {
+    check_name(name)?;
+    let group = parent.group(name)?;
+    check_links(&group)?;
+    Ok(group)
+}
+
+/// Opens a dataset for reading, if it is stored as this program stores one: in the file itself,
+/// in pieces that fit into memory, compressed by nothing unusual. HDF5 would as well read any
+/// other file of the machine that the dataset names, or hold a chunk of gigabytes in memory.
+pub(crate) fn open_dataset(group: &Group, name: &str) -> Result<Dataset, Fault> {
+    check_name(name)?;
+    let dataset = group.dataset(name)?;
+    let storage = dataset.dcpl()?;
+    ensure(
+        storage.get_external()?.is_empty() && storage.get_layout()? != Storage::Virtual,
+        || format!("{name} has its values in another file"),
+    )?;
+    let chunk_bytes = match storage.get_chunk()? {
+        Some(chunk) => chunk
+            .iter()
+            .try_fold(dataset.dtype()?.size(), |size, axis| {
+                size.checked_mul(*axis)
+            }),
+        None => Some(0),
+    };
+    ensure(
+        chunk_bytes.is_some_and(|bytes| bytes <= CHUNK_BYTES_MAX),
+        || format!("{name} has chunks of more than {CHUNK_BYTES_MAX} bytes"),
+    )?;
+    let usual = |filter: &Filter| matches!(filter, Filter::Shuffle | Filter::Deflate(_));
+    ensure(storage.get_filters()?.iter().all(usual), || {
+        format!("{name} is stored through an unusual filter")
+    })?;
+    Ok(dataset)
+}
+
+/// Checks that nothing in a group is a link to another file, which HDF5 would open.
+fn check_links(group: &Group) -> Result<(), Fault> {
+    let mut other = None;
+    group.iter_visit_default(|name, link| {
+        if link.link_type != LinkType::Hard {
+            other = Some(name.to_owned());
+        }
+        Ok(())
+    })?;
+    ensure(other.is_none(), || {
+        format!("{} is a link", other.unwrap_or_default())
+    })
+}
+
+/// Checks that a name leads nowhere but into its group.
+fn check_name(name: &str) -> Result<(), Fault> {
+    ensure(!name.contains('/'), || format!("{name:?} names no dataset"))
 }
 
 /// A text as HDF5 wants it.
@@ -242,7 +306,7 @@ pub(crate) fn read_list<T: H5Type>(
     name: &str,
     most: usize,
 ) -> Result<Vec<T>, Fault> {
-    let dataset = group.dataset(name)?;
+    let dataset = open_dataset(group, name)?;
     check_type::<T>(&dataset, name)?;
     let shape = dataset.shape();
     ensure(shape.len() == 1 && shape[0] <= most, || {
@@ -257,7 +321,7 @@ pub(crate) fn read_array<T: H5Type>(
     name: &str,
     shape: &[usize],
 ) -> Result<Vec<T>, Fault> {
-    let dataset = group.dataset(name)?;
+    let dataset = open_dataset(group, name)?;
     check_type::<T>(&dataset, name)?;
     check_shape(&dataset, name, shape)?;
     Ok(dataset.read_raw()?)

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hdf5::types::VarLenUnicode;
 use reseed_results::{ResultsError, read_part, read_records, read_result, write_result};
 use reseed_stats::Tally;
 
@@ -167,4 +168,74 @@ fn cells_changed_under_a_new_seal_are_noticed() {
             .unwrap();
     });
     expect("trial", &|file| file.unlink("trial").unwrap());
+}
+
+/// Whoever seals a file anew can make HDF5 look elsewhere, or for long, or take much memory.
+#[test]
+fn a_part_that_asks_for_more_than_it_holds_is_refused() {
+    let files = files();
+    let original = fs::read(&files.part).unwrap();
+    let expect = |problem: &str, change: &dyn Fn(&hdf5::File)| {
+        fs::write(&files.part, &original).unwrap();
+        tamper(&files.part, change);
+        let error = read_part(&files.part).unwrap_err();
+        assert!(matches!(error, ResultsError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(problem), "{error}");
+    };
+    let replace = |file: &hdf5::File, name: &str, chunk: usize, rows: usize| {
+        let words = file.dataset(name).unwrap();
+        let text = |name: &str| words.attr(name).unwrap().read_scalar::<VarLenUnicode>();
+        let (units, long_name) = (text("units").unwrap(), text("long_name").unwrap());
+        file.unlink(name).unwrap();
+        let builder = file.new_dataset::<u64>().deflate(9).chunk(chunk);
+        let column = builder.shape(rows).create(name).unwrap();
+        for (name, value) in [("units", units), ("long_name", long_name)] {
+            let attribute = column.new_attr::<VarLenUnicode>().create(name).unwrap();
+            attribute.write_scalar(&value).unwrap();
+        }
+    };
+    let keep_only_the_index = |file: &hdf5::File| {
+        let group = file.group("patients").unwrap();
+        group.delete_attr("order").unwrap();
+        let order = group.new_attr::<VarLenUnicode>().shape(1);
+        let index: VarLenUnicode = "index".parse().unwrap();
+        order.create("order").unwrap().write_raw(&[index]).unwrap();
+    };
+    expect("records of 1152921504606846976 patients", &|file| {
+        // They would be read for centuries.
+        replace(file, "patients/index", 1024, 1 << 60);
+        keep_only_the_index(file);
+    });
+    expect("index has chunks of more than", &|file| {
+        replace(file, "patients/index", 1 << 28, 1 << 28);
+    });
+    expect("index is stored through an unusual filter", &|file| {
+        file.unlink("patients/index").unwrap();
+        let builder = file.new_dataset::<u64>().fletcher32().chunk(8);
+        builder.shape(8).create("patients/index").unwrap();
+    });
+    expect("enrolled has its values in another file", &|file| {
+        file.unlink("tally/enrolled").unwrap();
+        let builder = file.new_dataset::<u64>().external("elsewhere", 0, 16);
+        builder.shape(2).create("tally/enrolled").unwrap();
+    });
+    expect("enrolled has its values in another file", &|file| {
+        file.unlink("tally/enrolled").unwrap();
+        let builder = file.new_dataset::<u64>().shape(2);
+        let builder = builder.virtual_map("elsewhere.h5", "x", 2, .., 2, ..);
+        builder.create("tally/enrolled").unwrap();
+    });
+    expect("tally is a link", &|file| {
+        file.unlink("tally").unwrap();
+        file.link_external("elsewhere.h5", "tally", "tally")
+            .unwrap();
+    });
+    expect("names no dataset", &|file| {
+        let group = file.group("histograms").unwrap();
+        group.delete_attr("order").unwrap();
+        let order = group.new_attr::<VarLenUnicode>().shape(1);
+        let elsewhere: VarLenUnicode = "/tally/ticks".parse().unwrap();
+        let order = order.create("order").unwrap();
+        order.write_raw(&[elsewhere]).unwrap();
+    });
 }
