@@ -7,10 +7,11 @@ use hdf5::filters::Filter;
 use hdf5::plist::dataset_create::Layout as Storage;
 use hdf5::types::VarLenUnicode;
 use hdf5::{Container, Dataset, Group, H5Type, LinkType, Location};
-use ndarray::{ArrayViewD, IxDyn};
+use ndarray::{Array1, ArrayViewD, IxDyn, s};
 use reseed_stats::TallyError;
 
 use crate::error::ResultsError;
+use crate::layout::LIST_MAX;
 
 /// What can go wrong inside a file, before its path is known.
 #[derive(Debug)]
@@ -78,6 +79,12 @@ pub(crate) fn ensure(condition: bool, problem: impl FnOnce() -> String) -> Resul
 /// Largest chunk that is read, bytes; larger ones than are written here.
 const CHUNK_BYTES_MAX: usize = 4 << 20;
 
+/// Texts that are read at once.
+const TEXTS_AT_ONCE: usize = 256;
+/// Longest text of a list on average, bytes, and how much more the list may have.
+const TEXT_BYTES_MAX: usize = 256;
+const TEXTS_BYTES_MORE: usize = 16 << 20;
+
 /// Opens a file for reading. No locks: files are never changed once they have their name, and
 /// some network file systems have none.
 pub(crate) fn open(path: &Path) -> Result<hdf5::File, Fault> {
@@ -119,6 +126,17 @@ pub(crate) fn open_dataset(group: &Group, name: &str) -> Result<Dataset, Fault> 
         chunk_bytes.is_some_and(|bytes| bytes <= CHUNK_BYTES_MAX),
         || format!("{name} has chunks of more than {CHUNK_BYTES_MAX} bytes"),
     )?;
+    let mut stored_bytes = 0;
+    if chunk_bytes != Some(0) {
+        dataset.chunks_visit(|chunk| {
+            stored_bytes = stored_bytes.max(chunk.size);
+            0
+        })?;
+    }
+    // What does not compress takes a little more room than it has values.
+    ensure(stored_bytes <= 2 * CHUNK_BYTES_MAX as u64, || {
+        format!("{name} has a chunk of {stored_bytes} bytes")
+    })?;
     let usual = |filter: &Filter| matches!(filter, Filter::Shuffle | Filter::Deflate(_));
     ensure(storage.get_filters()?.iter().all(usual), || {
         format!("{name} is stored through an unusual filter")
@@ -282,22 +300,46 @@ pub(crate) fn read_list_attribute<T: H5Type>(
     Ok(attribute.read_raw()?)
 }
 
-/// Reads a list of texts, of at most `most`.
-pub(crate) fn read_texts(
-    container: &Container,
-    name: &str,
-    most: usize,
-) -> Result<Vec<String>, Fault> {
-    check_type::<VarLenUnicode>(container, name)?;
-    let shape = container.shape();
-    ensure(shape.len() == 1 && shape[0] <= most, || {
-        format!("{name} has shape {shape:?}, expected a list of at most {most}")
-    })?;
-    let values: Vec<VarLenUnicode> = container.read_raw()?;
+/// Reads a list of texts of a group, of at most `most`.
+pub(crate) fn read_texts(group: &Group, name: &str, most: usize) -> Result<Vec<String>, Fault> {
+    let dataset = open_dataset(group, name)?;
+    check_type::<VarLenUnicode>(&dataset, name)?;
+    let length = list_length(&dataset, name, most)?;
+    let mut texts = Vec::with_capacity(length);
+    let mut bytes = 0;
+    // Piece by piece, since many entries can be one and the same long text of the file.
+    for start in (0..length).step_by(TEXTS_AT_ONCE) {
+        let piece = start..length.min(start + TEXTS_AT_ONCE);
+        let piece: Array1<VarLenUnicode> = dataset.read_slice_1d(s![piece])?;
+        bytes += piece.iter().map(|text| text.len()).sum::<usize>();
+        ensure(bytes <= length * TEXT_BYTES_MAX + TEXTS_BYTES_MORE, || {
+            format!("the texts of {name} are too long")
+        })?;
+        for text in &piece {
+            texts.push(checked_text(text, name)?);
+        }
+    }
+    Ok(texts)
+}
+
+/// Reads a list of texts that is an attribute, of at most [`LIST_MAX`].
+pub(crate) fn read_texts_attribute(at: &Location, name: &str) -> Result<Vec<String>, Fault> {
+    let attribute = at.attr(name)?;
+    check_type::<VarLenUnicode>(&attribute, name)?;
+    list_length(&attribute, name, LIST_MAX)?;
+    let values: Vec<VarLenUnicode> = attribute.read_raw()?;
     values
         .iter()
         .map(|value| checked_text(value, name))
         .collect()
+}
+
+fn list_length(container: &Container, name: &str, most: usize) -> Result<usize, Fault> {
+    let shape = container.shape();
+    ensure(shape.len() == 1 && shape[0] <= most, || {
+        format!("{name} has shape {shape:?}, expected a list of at most {most}")
+    })?;
+    Ok(shape[0])
 }
 
 /// Reads a list of at most `most` numbers.
@@ -308,10 +350,7 @@ pub(crate) fn read_list<T: H5Type>(
 ) -> Result<Vec<T>, Fault> {
     let dataset = open_dataset(group, name)?;
     check_type::<T>(&dataset, name)?;
-    let shape = dataset.shape();
-    ensure(shape.len() == 1 && shape[0] <= most, || {
-        format!("{name} has shape {shape:?}, expected a list of at most {most}")
-    })?;
+    list_length(&dataset, name, most)?;
     Ok(dataset.read_raw()?)
 }
 

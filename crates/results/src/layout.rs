@@ -50,7 +50,7 @@ pub struct HistogramAxis {
 /// Longest axis a file may have; far above any real trial and far below what exhausts memory.
 pub(crate) const AXIS_MAX: usize = 1 << 16;
 /// Most tumour histograms or columns of records a file may have; far above any real one.
-pub(crate) const LIST_MAX: usize = 256;
+pub(crate) const LIST_MAX: usize = 64;
 /// Most cells a table may have (1 GiB).
 const CELLS_MAX: usize = 1 << 27;
 

@@ -9,6 +9,7 @@ mod error;
 mod estimates;
 mod folder;
 mod hdf;
+mod heap;
 mod layout;
 mod part;
 mod records;

@@ -11,7 +11,7 @@ use reseed_stats::{RecordColumn, RecordValues, Tally};
 use crate::digest::{ColumnHead, DigestWriter, ValueKind};
 use crate::hdf::{
     DEFLATE_LEVEL, Fault, describe, ensure, open, open_dataset, open_group, read_text_attribute,
-    read_texts, write_texts, write_texts_attribute,
+    read_texts_attribute, write_texts, write_texts_attribute,
 };
 use crate::layout::{AXIS_MAX, LIST_MAX, Layout};
 use crate::scales::Scales;
@@ -171,7 +171,7 @@ impl TableReader {
             return Ok(table);
         }
         let group = open_group(file, "patients")?;
-        for name in read_texts(&*group.attr("order")?, "order", LIST_MAX)? {
+        for name in read_texts_attribute(&group, "order")? {
             let dataset = open_dataset(&group, &name)?;
             let (head, rows) = read_head(name, &dataset)?;
             ensure(table.columns.is_empty() || rows == table.rows, || {

@@ -429,8 +429,8 @@ type Provenance = (Vec<ShardEntry>, Vec<(String, String)>);
 fn read_provenance(file: &File) -> Result<Provenance, Fault> {
     let provenance = open_group(file, "provenance")?;
     let group = open_group(&provenance, "notes")?;
-    let names = read_texts(&*open_dataset(&group, "name")?, "name", SHARDS_MAX)?;
-    let values = read_texts(&*open_dataset(&group, "value")?, "value", SHARDS_MAX)?;
+    let names = read_texts(&group, "name", SHARDS_MAX)?;
+    let values = read_texts(&group, "value", SHARDS_MAX)?;
     ensure(names.len() == values.len(), || {
         "its notes have more names than values, or fewer".into()
     })?;
@@ -442,8 +442,8 @@ fn read_provenance(file: &File) -> Result<Provenance, Fault> {
     let rows: Vec<u64> = read_array(&group, "rows", &shape)?;
     let numbers: Vec<u32> = read_array(&group, "attempt", &shape)?;
     let seconds: Vec<f64> = read_array(&group, "seconds", &shape)?;
-    let digests = read_texts(&*open_dataset(&group, "digest")?, "digest", SHARDS_MAX)?;
-    let workers = read_texts(&*open_dataset(&group, "worker")?, "worker", SHARDS_MAX)?;
+    let digests = read_texts(&group, "digest", SHARDS_MAX)?;
+    let workers = read_texts(&group, "worker", SHARDS_MAX)?;
     ensure(
         digests.len() == starts.len() && workers.len() == starts.len(),
         || "the columns of its shards differ in length".into(),

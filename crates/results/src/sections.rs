@@ -6,11 +6,11 @@ use reseed_stats::{Cause, Endpoint, ORIGINS, Shape, Table, Tally};
 use crate::digest::Digest;
 use crate::hdf::{
     Fault, checked_text, describe, ensure, open_dataset, open_group, read_array, read_attribute,
-    read_list, read_list_attribute, read_text_attribute, read_texts, text, write_array,
-    write_attribute, write_list_attribute, write_text_attribute, write_texts,
+    read_list, read_list_attribute, read_text_attribute, read_texts, read_texts_attribute, text,
+    write_array, write_attribute, write_list_attribute, write_text_attribute, write_texts,
     write_texts_attribute,
 };
-use crate::layout::{AXIS_MAX, HistogramAxis, LIST_MAX, Layout, RunIdentity};
+use crate::layout::{AXIS_MAX, HistogramAxis, Layout, RunIdentity};
 use crate::scales::Scales;
 
 /// Version of both file formats; a reader refuses newer ones.
@@ -111,16 +111,16 @@ pub(crate) fn write_layout(file: &File, layout: &Layout) -> Result<(), Fault> {
 /// Reads and checks what [`write_layout`] wrote.
 pub(crate) fn read_layout(file: &File) -> Result<Layout, Fault> {
     let arms_dataset = open_dataset(file, "arms")?;
-    let arms = read_texts(&arms_dataset, "arms", AXIS_MAX)?;
+    let arms = read_texts(file, "arms", AXIS_MAX)?;
     let control: u64 = read_attribute(&arms_dataset, "control")?;
     let radiotherapy: Vec<u8> = read_list_attribute(&arms_dataset, "radiotherapy", arms.len())?;
-    let strata = read_texts(&*open_dataset(file, "strata")?, "strata", AXIS_MAX)?;
-    let exclusions = read_texts(&*open_dataset(file, "exclusions")?, "exclusions", AXIS_MAX)?;
+    let strata = read_texts(file, "strata", AXIS_MAX)?;
+    let exclusions = read_texts(file, "exclusions", AXIS_MAX)?;
     let edges_days: Vec<f64> = read_list(&open_group(file, "time")?, "edges_days", AXIS_MAX + 1)?;
     let group = open_group(file, "histograms")?;
     let mut names = Vec::new();
     let mut histograms = Vec::new();
-    for name in read_texts(&*group.attr("order")?, "order", LIST_MAX)? {
+    for name in read_texts_attribute(&group, "order")? {
         let edges: Vec<f64> = read_list(&group, &name, AXIS_MAX + 1)?;
         let dataset = open_dataset(&group, &name)?;
         let unit = read_text_attribute(&dataset, "units")?;

@@ -239,3 +239,56 @@ fn a_part_that_asks_for_more_than_it_holds_is_refused() {
         order.write_raw(&[elsewhere]).unwrap();
     });
 }
+
+/// HDF5 itself would go round for ever, or take what a number of the file says.
+#[test]
+fn heaps_that_would_hold_up_the_library_are_refused() {
+    let files = files();
+    let bytes = fs::read(&files.part).unwrap();
+    let data = &bytes[..bytes.len() - SEAL];
+    let heap = data.windows(4).position(|bytes| bytes == b"GCOL").unwrap();
+    let expect = |problem: &str, at: usize, change: &[u8]| {
+        let mut data = data.to_vec();
+        data[at..at + change.len()].copy_from_slice(change);
+        fs::write(&files.part, seal(&data)).unwrap();
+        let error = read_part(&files.part).unwrap_err();
+        assert!(matches!(error, ResultsError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(problem), "{error}");
+    };
+    // The first object becomes a free one of no length.
+    let mut endless = [0; 16];
+    expect("does not end", heap + 16, &endless);
+    endless[0] = 1;
+    endless[8..].copy_from_slice(&(1u64 << 40).to_le_bytes());
+    expect("is too long", heap + 16, &endless);
+    expect("unusual length", 10, &[4]);
+}
+
+#[test]
+fn a_long_text_that_many_labels_share_is_refused() {
+    const LENGTH: u32 = 1_234_567;
+    let files = files();
+    let long: VarLenUnicode = "x".repeat(LENGTH as usize).parse().unwrap();
+    tamper(&files.part, |file| {
+        file.unlink("strata").unwrap();
+        let builder = file.new_dataset::<VarLenUnicode>().shape(20_000);
+        let strata = builder.create("strata").unwrap();
+        strata.write_slice(&[long], 0..1).unwrap();
+    });
+    // Every label refers to the text of the first.
+    let bytes = fs::read(&files.part).unwrap();
+    let mut data = bytes[..bytes.len() - SEAL].to_vec();
+    // An entry is a length and the place of the text.
+    let length = LENGTH.to_le_bytes();
+    let first = data.windows(4).position(|bytes| bytes == length).unwrap();
+    let reference = data[first..first + 16].to_vec();
+    for entry in data[first..first + 20_000 * 16].chunks_exact_mut(16) {
+        entry.copy_from_slice(&reference);
+    }
+    fs::write(&files.part, seal(&data)).unwrap();
+    let error = read_part(&files.part).unwrap_err().to_string();
+    assert!(
+        error.contains("the texts of strata are too long"),
+        "{error}"
+    );
+}
