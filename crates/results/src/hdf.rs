@@ -311,7 +311,7 @@ pub(crate) fn read_texts(group: &Group, name: &str, most: usize) -> Result<Vec<S
     for start in (0..length).step_by(TEXTS_AT_ONCE) {
         let piece = start..length.min(start + TEXTS_AT_ONCE);
         let piece: Array1<VarLenUnicode> = dataset.read_slice_1d(s![piece])?;
-        bytes += piece.iter().map(|text| text.len()).sum::<usize>();
+        bytes += piece.iter().map(VarLenUnicode::len).sum::<usize>();
         ensure(bytes <= length * TEXT_BYTES_MAX + TEXTS_BYTES_MORE, || {
             format!("the texts of {name} are too long")
         })?;

@@ -9,10 +9,10 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 /// Starts a heap: signature, version and three zeros. Its length (8 bytes) and objects follow.
 const START: [u8; 8] = *b"GCOL\x01\0\0\0";
-/// Length of what precedes the objects of a heap.
+/// What precedes the objects of a heap, and each object: number (2 bytes), references (2),
+/// nothing (4) and length (8).
+type Head = [u8; 16];
 const HEAD_LEN: u64 = 16;
-/// Length of an object's head: number (2 bytes), references (2), nothing (4) and length (8).
-const OBJECT_HEAD_LEN: u64 = 16;
 /// Longest text in a file, bytes: far above any trial.
 const OBJECT_BYTES_MAX: u64 = 4 << 20;
 
@@ -22,7 +22,7 @@ pub(crate) fn problem(file: &mut File) -> io::Result<Option<String>> {
         return Ok(Some("its numbers have an unusual length".into()));
     }
     // Heaps do not overlap in files that are written here, so that each byte is walked once.
-    let mut objects_left = file.metadata()?.len() / OBJECT_HEAD_LEN;
+    let mut objects_left = file.metadata()?.len() / HEAD_LEN;
     for start in starts(file)? {
         if let Some(problem) = walk(file, start, &mut objects_left)? {
             return Ok(Some(problem));
@@ -75,12 +75,12 @@ fn starts(file: &mut File) -> io::Result<Vec<u64>> {
 fn walk(file: &mut File, start: u64, objects_left: &mut u64) -> io::Result<Option<String>> {
     file.seek(SeekFrom::Start(start))?;
     let mut source = BufReader::new(file);
-    let mut head = [0; HEAD_LEN as usize];
+    let mut head: Head = [0; 16];
     if !read_whole(&mut source, &mut head)? {
         return Ok(None);
     }
     let mut left = number(&head).saturating_sub(HEAD_LEN);
-    while left >= OBJECT_HEAD_LEN {
+    while left >= HEAD_LEN {
         if !read_whole(&mut source, &mut head)? {
             // The library will notice that the heap is cut.
             return Ok(None);
@@ -90,9 +90,9 @@ fn walk(file: &mut File, start: u64, objects_left: &mut u64) -> io::Result<Optio
         let step = if is_free {
             length
         } else {
-            OBJECT_HEAD_LEN.saturating_add(length.saturating_add(7) & !7)
+            HEAD_LEN.saturating_add(length.saturating_add(7) & !7)
         };
-        if step < OBJECT_HEAD_LEN || *objects_left == 0 {
+        if step < HEAD_LEN || *objects_left == 0 {
             return Ok(Some(format!("its heap at byte {start} does not end")));
         }
         if !is_free && length > OBJECT_BYTES_MAX {
@@ -102,7 +102,7 @@ fn walk(file: &mut File, start: u64, objects_left: &mut u64) -> io::Result<Optio
         }
         *objects_left -= 1;
         left = left.saturating_sub(step);
-        let Ok(skipped) = i64::try_from(step - OBJECT_HEAD_LEN) else {
+        let Ok(skipped) = i64::try_from(step - HEAD_LEN) else {
             return Ok(None);
         };
         source.seek_relative(skipped)?;
@@ -111,7 +111,7 @@ fn walk(file: &mut File, start: u64, objects_left: &mut u64) -> io::Result<Optio
 }
 
 /// The last 8 bytes of a head.
-fn number(head: &[u8; 16]) -> u64 {
+fn number(head: &Head) -> u64 {
     u64::from_le_bytes(std::array::from_fn(|at| head[8 + at]))
 }
 

@@ -92,7 +92,7 @@ fn read(path: &Path) -> Result<PartFile, ResultsError> {
 fn merge(part: &PartFile) {
     let path = &part.info.path;
     let result = path.with_file_name("result.h5");
-    if write_result(&result, &[path.clone()], "1", &[]).is_ok() {
+    if write_result(&result, std::slice::from_ref(path), "1", &[]).is_ok() {
         let merged = read_result(&result).expect("a result that was checked when it was written");
         assert_eq!(merged.tally, part.tally);
     }

@@ -251,7 +251,7 @@ fn create<T: FromBytes>(group: &Group, name: &str, bytes: &mut Bytes<'_>) -> hdf
         .iter()
         .map(|axis| bytes.pick(LENGTHS).clamp(1, (*axis).max(1)))
         .collect();
-    let builder = if bytes.next() % 2 == 0 {
+    let builder = if bytes.next().is_multiple_of(2) {
         builder.deflate(1)
     } else {
         builder
@@ -384,12 +384,11 @@ impl FromBytes for FixedAscii<8> {
 impl FromBytes for VarLenUnicode {
     fn take(bytes: &mut Bytes<'_>) -> Self {
         let length = usize::from(bytes.next());
-        let text = match WORDS.get(length) {
-            Some(word) => (*word).to_owned(),
-            None => {
-                let letters: Vec<u8> = (0..length % 64).map(|_| bytes.next().max(1)).collect();
-                String::from_utf8_lossy(&letters).into_owned()
-            }
+        let text = if let Some(word) = WORDS.get(length) {
+            (*word).to_owned()
+        } else {
+            let letters: Vec<u8> = (0..length % 64).map(|_| bytes.next().max(1)).collect();
+            String::from_utf8_lossy(&letters).into_owned()
         };
         Self::from_str(&text).expect("a text without a null character")
     }
