@@ -18,16 +18,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["reseed-model", "reseed-stats", "reseed-trial"],
     ),
     ("reseed-results", &["reseed-stats", "reseed-trial"]),
+    "reseed-protocol",
+    "reseed-results",
+    "reseed-stats",
+    "reseed-trial",
+    "reseed-coordinator",
+    &[&["reseed-results", "reseed-stats", "reseed-trial"]],
+    (("reseed-protocol", &["reseed-trial"]),),
+    (
+        "reseed-worker",
+        &[
+            "reseed-engine",
             "reseed-protocol",
             "reseed-results",
-            "reseed-stats",
             "reseed-trial",
-        "reseed-coordinator",
-        &[
-        &["reseed-results", "reseed-stats", "reseed-trial"],
         ],
-    (
-    ("reseed-protocol", &["reseed-trial"]),
     ),
     ("reseed-report", &["reseed-stats", "reseed-results"]),
     (

@@ -78,6 +78,7 @@ pub(crate) enum Command {
     Extend(Extend),
     Merge(Merge),
     Digest(Digest),
+    Keys(Keys),
     Completions(Completions),
 }
 
@@ -301,6 +302,40 @@ pub(crate) struct Merge {
 pub(crate) struct Digest {
     /// Result file
     pub(crate) file: PathBuf,
+}
+
+/// Make the certificates, keys and token by which a cluster knows its members
+///
+/// Makes a small certificate authority in a folder and signs a certificate for the coordinator,
+/// for workers and for operators. With an authority there already, it signs new certificates by
+/// it: the same command renews all of them, with the names they had. A coordinator takes new
+/// files without a restart, workers take theirs at their next connection.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  reseed keys keys --host node1.cluster --host 10.0.0.7
+  reseed keys keys --worker partition-a --worker partition-b --days 90
+  reseed keys keys                                               again: renews them")]
+pub(crate) struct Keys {
+    /// Folder for the files; made if it is absent
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+
+    /// Name or address by which the coordinator is reached, besides this machine's own
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
+
+    /// Days for which certificates are good
+    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub(crate) days: u16,
+
+    /// Name of a workers' certificate [default: those that there are, or worker]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) worker: Vec<String>,
+
+    /// Print what was made as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Print shell completions

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use reseed_coordinator::{Fatal, PlanError};
+use reseed_protocol::credentials::CredentialError;
 use reseed_results::ResultsError;
 use reseed_trial::TrialError;
 use thiserror::Error;
@@ -68,6 +69,10 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Mismatch(String),
     #[error(transparent)]
+    Credential(#[from] CredentialError),
+    #[error("cannot make a certificate ({0})")]
+    Certificate(#[from] rcgen::Error),
+    #[error(transparent)]
     Run(#[from] Fatal),
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -88,15 +93,16 @@ impl Failure {
     /// The class of the failure.
     pub(crate) fn exit(&self) -> Exit {
         match self {
+            Self::System { .. } | Self::Credential(CredentialError::Read { .. }) => Exit::System,
             Self::Usage(_)
             | Self::Trial(_)
+            | Self::Credential(_)
             | Self::Plan(PlanError::EmptyShard | PlanError::TooMany { .. }) => Exit::Usage,
-            Self::System { .. } => Exit::System,
             Self::Interrupted(_) | Self::Run(Fatal::Cancelled { .. }) => Exit::Interrupted,
             Self::Results(error) => of_results(error),
             Self::File(_) | Self::Plan(_) => Exit::File,
             Self::Mismatch(_) | Self::Run(Fatal::Conflict { .. }) => Exit::Mismatch,
-            Self::Run(_) | Self::Internal(_) => Exit::Internal,
+            Self::Run(_) | Self::Certificate(_) | Self::Internal(_) => Exit::Internal,
         }
     }
 }

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use reseed_coordinator::{Cut, PlanError, plan};
-use reseed_results::{Attempt, Part, ResultFile, ResultsError, Store, read_result, write_result};
+use reseed_results::{
+    Attempt, Layout, Part, ResultFile, ResultsError, Store, read_result, write_result,
+};
 use reseed_stats::Tally;
 use reseed_trial::Trial;
 use serde::Serialize;
@@ -291,7 +293,7 @@ fn open_store(goal: &Goal, dir: &Path) -> Result<Store, Failure> {
         _ => {}
     }
     let identity = identity::identity(goal.trial, goal.seed);
-    let layout = identity::layout(goal.trial);
+    let layout = Layout::of(goal.trial);
     match Store::open(dir, &identity, &layout) {
         Err(ResultsError::Foreign { .. }) if goal.force => {
             fs::remove_dir_all(dir).map_err(Failure::system("remove", dir))?;

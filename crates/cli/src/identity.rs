@@ -1,9 +1,7 @@
 //! What a result file must say about its run, from a trial and back.
 
-use reseed_model::MODEL_VERSION;
-use reseed_model::patient::Exclusion;
-use reseed_results::{HistogramAxis, Layout, ResultFile, RunIdentity};
-use reseed_trial::Trial;
+use reseed_results::{ResultFile, RunIdentity};
+use reseed_trial::{MODEL_VERSION, Trial};
 
 use crate::exit::Failure;
 
@@ -12,41 +10,12 @@ pub(crate) const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Identity of a run of the trial.
 pub(crate) fn identity(trial: &Trial, seed: u64) -> RunIdentity {
-    RunIdentity {
-        trial_toml: trial.identity_toml(),
-        fingerprint: trial.fingerprint(),
-        seed,
-        engine_version: ENGINE_VERSION.into(),
-        model_version: MODEL_VERSION.into(),
-    }
+    RunIdentity::of(trial, seed, ENGINE_VERSION)
 }
 
 /// Whether two identities are of the same run, whatever program wrote the files.
 pub(crate) fn same_run(one: &RunIdentity, other: &RunIdentity) -> bool {
     one.fingerprint == other.fingerprint && one.seed == other.seed
-}
-
-/// Labels of the axes of the trial's tallies.
-pub(crate) fn layout(trial: &Trial) -> Layout {
-    let arms = &trial.scenario.arms;
-    Layout {
-        shape: trial.shape(),
-        arms: arms.iter().map(|arm| arm.name.clone()).collect(),
-        radiotherapy: arms.iter().map(|arm| arm.radiotherapy).collect(),
-        strata: trial.strata.labels(),
-        exclusions: Exclusion::ALL
-            .map(|reason| reason.name().to_owned())
-            .to_vec(),
-        edges_days: trial.time_edges_days(),
-        histograms: trial
-            .histograms()
-            .iter()
-            .map(|histogram| HistogramAxis {
-                unit: histogram.unit.into(),
-                edges: histogram.edges.to_vec(),
-            })
-            .collect(),
-    }
 }
 
 /// The trial of a result, if this program computes the same results for it.

@@ -1,6 +1,7 @@
 //! The `reseed` program: arguments, files, progress and exit codes around the libraries.
 
 mod args;
+mod authority;
 mod commands;
 mod exit;
 mod gaps;
@@ -47,6 +48,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Extend(args) => commands::extend::extend(args, chatter),
         Command::Merge(args) => commands::merge::merge(args, chatter),
         Command::Digest(args) => commands::digest::digest(args),
+        Command::Keys(args) => commands::keys::keys(args, chatter),
         Command::Completions(args) => commands::completions::completions(args),
     }
 }

@@ -7,6 +7,8 @@ use reseed_results::{Folder, PartFile, PartInfo, ResultsError, Store};
 use reseed_stats::Tally;
 use reseed_trial::Trial;
 
+use crate::front::{Front, Judgement};
+
 /// Most points of the running estimate that are kept. When there are more, every second one
 /// goes, so that they always span the whole run.
 const POINTS_MAX: usize = 256;
@@ -17,6 +19,8 @@ pub struct Books<F> {
     store: Store<F>,
     trial: Trial,
     tally: Tally,
+    /// Where the run may end early.
+    front: Option<Front>,
     estimate: Option<Estimate>,
     history: Vec<Point>,
     /// Patients between two points.
@@ -24,13 +28,14 @@ pub struct Books<F> {
 }
 
 impl<F: Folder> Books<F> {
-    /// Adds up what is in a store.
+    /// Adds up what is in a store. `front` knows the same parts, if the run has a precision.
     ///
     /// # Errors
     /// [`ResultsError`] if a part cannot be read any more.
-    pub fn open(store: Store<F>, trial: Trial) -> Result<Self, ResultsError> {
+    pub fn open(store: Store<F>, trial: Trial, front: Option<Front>) -> Result<Self, ResultsError> {
         let mut books = Self {
             tally: Tally::empty(trial.shape()),
+            front,
             estimate: None,
             history: Vec::new(),
             point_every_patients: 1,
@@ -60,12 +65,20 @@ impl<F: Folder> Books<F> {
         &self.trial
     }
 
-    /// Files of the committed parts, in the order of their ranges.
+    /// Files of the committed parts that are needed, in the order of their ranges.
     pub fn part_paths(&self) -> Vec<PathBuf> {
-        self.store
-            .committed()
-            .map(|info| info.path.clone())
-            .collect()
+        let end = match self.front.as_ref().map(Front::judgement) {
+            Some(Judgement::Precise(end)) => end,
+            _ => u64::MAX,
+        };
+        let needed = self.store.committed().filter(|info| info.range.end <= end);
+        needed.map(|info| info.path.clone()).collect()
+    }
+
+    /// Whether the precision is reached; `None` if none was asked for.
+    pub fn is_precise(&self) -> Option<bool> {
+        let front = self.front.as_ref()?;
+        Some(matches!(front.judgement(), Judgement::Precise(_)))
     }
 
     /// The primary comparison at the last sample.
@@ -84,7 +97,39 @@ impl<F: Folder> Books<F> {
     /// As [`Store::commit`].
     pub(crate) fn commit(&mut self, name: &str, part: &PartFile) -> Result<(), ResultsError> {
         self.store.commit(name, &part.info)?;
+        if let Some(front) = &mut self.front {
+            // A shard never reaches across a look; a part that does is no shard.
+            let _ = front.commit(&part.info.range);
+        }
         self.count(part)
+    }
+
+    /// Judges the precision on the patients that are committed without a gap. Returns where
+    /// the run ends if it is met.
+    ///
+    /// # Errors
+    /// [`ResultsError`] if a committed part cannot be read any more.
+    pub(crate) fn advance(&mut self) -> Result<Option<u64>, ResultsError> {
+        let Some(front) = &mut self.front else {
+            return Ok(None);
+        };
+        while let Some(range) = front.next() {
+            let Some(info) = self.store.committed_at(range.start) else {
+                break;
+            };
+            let part = self.store.read_part(info)?;
+            let path = &part.info.path;
+            front
+                .add(&part.tally)
+                .map_err(|source| ResultsError::Tally {
+                    path: path.clone(),
+                    source,
+                })?;
+        }
+        Ok(match front.judgement() {
+            Judgement::Precise(end) => Some(end),
+            _ => None,
+        })
     }
 
     /// Keeps a part that differs from the committed one, for whoever looks into it.

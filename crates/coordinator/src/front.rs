@@ -16,7 +16,7 @@ use thiserror::Error;
 
 /// What the patients so far say about the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Judgement {
     /// More patients are needed to tell.
     Open,
     /// Precise enough: the run consists of the patients before this index.
@@ -50,7 +50,7 @@ pub struct Front {
     /// The patients before this one are added.
     at: u64,
     tally: Tally,
-    verdict: Verdict,
+    judgement: Judgement,
 }
 
 impl Front {
@@ -64,7 +64,7 @@ impl Front {
             waiting: BTreeMap::new(),
             at: patients.start,
             tally: Tally::empty(trial.shape()),
-            verdict: Verdict::Open,
+            judgement: Judgement::Open,
             trial: trial.clone(),
         }
     }
@@ -94,10 +94,10 @@ impl Front {
     }
 
     /// The committed range whose tally is to be added next; `None` as long as its patients are
-    /// not committed, and when the verdict is known.
+    /// not committed, and when the judgement is passed.
     pub fn next(&self) -> Option<Range<u64>> {
         let end = self.waiting.get(&self.at)?;
-        (self.verdict == Verdict::Open).then_some(self.at..*end)
+        (self.judgement == Judgement::Open).then_some(self.at..*end)
     }
 
     /// Adds the tally of the [next](Self::next) range, and judges the patients so far if that
@@ -108,7 +108,7 @@ impl Front {
     ///
     /// # Panics
     /// If there is no next range, or the tally is not of so many patients.
-    pub fn add(&mut self, tally: &Tally) -> Result<Verdict, TallyError> {
+    pub fn add(&mut self, tally: &Tally) -> Result<Judgement, TallyError> {
         let range = self.next().expect("only called for the next range");
         assert_eq!(
             tally.screened(),
@@ -119,24 +119,24 @@ impl Front {
         self.waiting.remove(&range.start);
         self.at = range.end;
         if self.looks.binary_search(&self.at).is_ok() {
-            self.verdict = self.judge();
+            self.judgement = self.judge();
         }
-        Ok(self.verdict)
+        Ok(self.judgement)
     }
 
-    fn judge(&self) -> Verdict {
+    fn judge(&self) -> Judgement {
         if self.trial.precise_enough(&self.tally) {
-            Verdict::Precise(self.at)
+            Judgement::Precise(self.at)
         } else if self.looks.last() == Some(&self.at) {
-            Verdict::Imprecise
+            Judgement::Imprecise
         } else {
-            Verdict::Open
+            Judgement::Open
         }
     }
 
     /// What the patients so far say.
-    pub fn verdict(&self) -> Verdict {
-        self.verdict
+    pub fn judgement(&self) -> Judgement {
+        self.judgement
     }
 
     /// Tally of the patients that were added.

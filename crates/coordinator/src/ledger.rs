@@ -512,9 +512,7 @@ impl Ledger {
         match self.judge_shard(shard, by.1) {
             Verdict::Refuse => effects.push(Effect::Refuse { range }),
             Verdict::Conflict(first, digest) => {
-                if let Some(audit) = self.end_delivered(shard, by.0, attempt) {
-                    self.put_back(&audit, None);
-                }
+                self.end_delivered(shard, by.0, attempt);
                 let fatal = Fatal::Conflict {
                     range,
                     committed: (first, digest),
@@ -656,6 +654,7 @@ impl Ledger {
         let dropped: Vec<_> = dropped.map(|lease| lease.attempt).collect();
         for attempt in dropped {
             if let Some(lease) = self.end(attempt) {
+                // An audit under way waits again, and is dropped with those that wait.
                 self.put_back(&lease, None);
                 let worker = lease.worker;
                 effects.push(Effect::Revoke { worker, attempt });
@@ -690,10 +689,8 @@ impl Ledger {
         self.phase = Phase::Failed(fatal.clone());
         effects.push(Effect::Fail(fatal));
         while let Some((&attempt, _)) = self.leases.first_key_value()
-            && let Some(lease) = self.end(attempt)
+            && let Some(Lease { worker, .. }) = self.end(attempt)
         {
-            self.put_back(&lease, None);
-            let worker = lease.worker;
             effects.push(Effect::Revoke { worker, attempt });
         }
     }

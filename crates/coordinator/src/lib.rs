@@ -11,6 +11,7 @@ mod desk;
 mod front;
 mod ledger;
 mod message;
+mod opening;
 mod plan;
 mod rate;
 pub mod serve;
@@ -18,11 +19,12 @@ mod service;
 
 pub use books::Books;
 pub use desk::{Desk, Offer};
-pub use front::{AcrossLook, Front, Verdict};
+pub use front::{AcrossLook, Front, Judgement};
 pub use ledger::Ledger;
 pub use message::{
     Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, Verdict,
     Wait, WorkerId,
 };
+pub use opening::{OpenError, Opening, Terms, open};
 pub use plan::{Cut, PlanError, SHARDS_MAX, plan};
 pub use service::{Announced, Incoming, Service};

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use reseed_protocol::messages::{RunSpec, SharedFolder, Versions};
 use reseed_protocol::{PART_BYTES_MAX, PROTOCOL_REVISION};
-use reseed_results::{Folder, Layout, PartInfo, ResultsError, RunIdentity, Store};
+use reseed_results::{Folder, Layout, ResultsError, RunIdentity, Store};
 use reseed_trial::Trial;
 use thiserror::Error;
 
@@ -95,7 +95,10 @@ pub fn open<F: Folder + Clone>(
     }
     let opening = Opening {
         warnings: store.warnings().to_vec(),
-        patients_resumed: committed.iter().map(|(range, _)| range.end - range.start).sum(),
+        patients_resumed: committed
+            .iter()
+            .map(|(range, _)| range.end - range.start)
+            .sum(),
         shards: shards.len() - committed.len(),
     };
     let rules = Rules {
@@ -120,7 +123,9 @@ fn shards<F: Folder>(
     let ranges: Vec<Range<u64>> = committed.iter().map(|(range, _)| range.clone()).collect();
     let missing = plan(&terms.target, &ranges, &cut)?;
     let missing = missing.into_iter().map(|range| (range, None));
-    let present = committed.iter().map(|(range, digest)| (range.clone(), Some(*digest)));
+    let present = committed
+        .iter()
+        .map(|(range, digest)| (range.clone(), Some(*digest)));
     let mut shards: Vec<_> = missing.chain(present).collect();
     shards.sort_by_key(|(range, _)| range.start);
     Ok(shards)
@@ -186,12 +191,7 @@ fn offer<F: Folder>(store: &Store<F>, terms: &Terms) -> Offer {
         part_bytes_max: PART_BYTES_MAX,
         shared: terms.shared_path.clone().map(|path| SharedFolder {
             path,
-            marker: store.marker().to_owned(),
+            marker: store.epoch_text().to_owned(),
         }),
     }
-}
-
-/// Ranges of parts, for a result.
-pub(crate) fn needed(info: &PartInfo, end: u64) -> bool {
-    info.range.end <= end
 }

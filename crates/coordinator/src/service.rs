@@ -189,7 +189,19 @@ impl<F: Folder + Clone> Service<F> {
         if let Verdict::Conflict { .. } = verdict {
             books.keep_evidence(&incoming.name, &part.info);
         }
+        self.judge_precision(&mut books, now);
         receipt
+    }
+
+    /// Ends the run early if its first patients are precise enough.
+    fn judge_precision(&self, books: &mut Books<F>, now: Millis) {
+        match books.advance() {
+            Ok(Some(end)) => self.desk().enough(end, now),
+            Ok(None) => {}
+            Err(error) => {
+                self.store_refuses(error);
+            }
+        }
     }
 
     /// Removes what is left of a part that was not committed.
@@ -252,7 +264,9 @@ impl<F: Folder + Clone> Service<F> {
     /// Lets time pass.
     pub fn tick(&self, now: Millis) {
         self.desk().tick(now);
-        self.books().sample();
+        let mut books = self.books();
+        books.sample();
+        self.judge_precision(&mut books, now);
     }
 
     /// The ledger and its workers.

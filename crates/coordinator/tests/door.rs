@@ -653,7 +653,7 @@ async fn raw_request(address: SocketAddr, request: &str) -> String {
 
 #[track_caller]
 fn refused(result: Result<AuthorizedChannel, ConnectError>, words: &str) {
-    let error = result.err().expect("a refusal").to_string();
+    let error = result.expect_err("a refusal").to_string();
     assert!(error.contains(words), "{error}");
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use proptest::prelude::*;
-use reseed_coordinator::{AcrossLook, Front, Verdict};
+use reseed_coordinator::{AcrossLook, Front, Judgement};
 use reseed_stats::{Accumulator, ArmRecord, Cause, ENDPOINTS, Exit, ExitKind, Tally};
 use reseed_trial::{Trial, looks};
 
@@ -92,8 +92,8 @@ proptest! {
         }
         prop_assert_eq!(front.next(), None);
         match expected {
-            Some(end) => prop_assert_eq!(front.verdict(), Verdict::Precise(end)),
-            None => prop_assert_eq!(front.verdict(), Verdict::Imprecise),
+            Some(end) => prop_assert_eq!(front.judgement(), Judgement::Precise(end)),
+            None => prop_assert_eq!(front.judgement(), Judgement::Imprecise),
         }
         prop_assert_eq!(added, expected.unwrap_or(target.end), "and not a patient more");
         prop_assert_eq!(front.tally(), &tally(first..added));
@@ -133,11 +133,11 @@ fn nothing_is_judged_across_a_gap() {
                 .add(&tally(&trial, next, 50, 1))
                 .expect("the same trial");
         }
-        front.verdict()
+        front.judgement()
     };
-    assert_eq!(add(5_000..10_000), Verdict::Open);
-    assert_eq!(add(10_000..12_500), Verdict::Open);
-    assert_eq!(add(0..5_000), Verdict::Precise(10_000));
+    assert_eq!(add(5_000..10_000), Judgement::Open);
+    assert_eq!(add(10_000..12_500), Judgement::Open);
+    assert_eq!(add(0..5_000), Judgement::Precise(10_000));
 }
 
 #[test]

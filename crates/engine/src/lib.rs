@@ -4,6 +4,7 @@
 //! the range alone, so shards may be computed anywhere, in any order, and more than once.
 
 mod counting;
+mod pilot;
 mod records;
 
 use std::ops::Range;
@@ -15,6 +16,8 @@ use reseed_stats::records::RecordColumn;
 use reseed_stats::{Accumulator, Tally};
 use reseed_trial::Trial;
 use thiserror::Error;
+
+pub use pilot::patients_per_second;
 
 use counting::Counting;
 use records::Records;

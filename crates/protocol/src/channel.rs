@@ -405,30 +405,23 @@ impl Target {
     /// What a failed handshake or a failed first question means.
     fn explain(&self, error: &(dyn Error + 'static)) -> ConnectError {
         let url = self.connect.url.clone();
-        match tls_error(error) {
-            Some(rustls::Error::AlertReceived(alert)) => match refusal(*alert) {
-                Some((reason, suggestion)) => ConnectError::Refused {
-                    url,
-                    reason,
-                    suggestion,
-                },
-                None => ConnectError::Foreign {
-                    url,
-                    problem: format!("TLS alert {alert:?}"),
-                },
-            },
+        let cause = innermost(error);
+        if let Some((_, reason, suggestion)) = refusal(cause) {
+            return ConnectError::Refused {
+                url,
+                reason,
+                suggestion,
+            };
+        }
+        match cause.downcast_ref() {
             Some(source @ rustls::Error::InvalidCertificate(problem)) => ConnectError::Untrusted {
                 url,
                 source: source.clone(),
                 suggestion: distrust(problem),
             },
-            Some(other) => ConnectError::Foreign {
+            _ => ConnectError::Foreign {
                 url,
-                problem: other.to_string(),
-            },
-            None => ConnectError::Foreign {
-                url,
-                problem: innermost(error).to_string(),
+                problem: cause.to_string(),
             },
         }
     }
@@ -471,26 +464,35 @@ where
     }
 }
 
-/// Why a coordinator ends a handshake, and what to do about it.
-fn refusal(alert: AlertDescription) -> Option<(&'static str, &'static str)> {
+/// How a coordinator refuses a certificate: the alert, why, and what to do about it.
+type Refused = (AlertDescription, &'static str, &'static str);
+
+const REFUSALS: [Refused; 9] = {
+    use AlertDescription as Alert;
     const RENEW: &str = "renew it with `reseed keys`";
+    const OTHER_CA: &str = "another CA signed it";
     const SAME_CA: &str = "use one signed by the CA that the coordinator was given";
-    match alert {
-        AlertDescription::CertificateExpired => Some(("it has expired", RENEW)),
-        AlertDescription::CertificateRevoked => Some(("it was revoked", RENEW)),
-        AlertDescription::UnknownCA | AlertDescription::DecryptError => {
-            Some(("another CA signed it", SAME_CA))
-        }
-        AlertDescription::CertificateRequired => Some(("there is none", "give one with its key")),
-        AlertDescription::BadCertificate
-        | AlertDescription::UnsupportedCertificate
-        | AlertDescription::CertificateUnknown
-        | AlertDescription::AccessDenied => Some((
-            "it is not a client's certificate of the coordinator's CA",
-            "use a worker's or operator's, as `reseed keys` makes them",
-        )),
-        _ => None,
-    }
+    const NO_CLIENT: &str = "it is not a client's certificate";
+    const CLIENT: &str = "use a worker's or operator's, as `reseed keys` makes them";
+    [
+        (Alert::CertificateExpired, "it has expired", RENEW),
+        (Alert::CertificateRevoked, "it was revoked", RENEW),
+        (Alert::UnknownCA, OTHER_CA, SAME_CA),
+        (Alert::DecryptError, OTHER_CA, SAME_CA),
+        (Alert::CertificateRequired, "there is none", CLIENT),
+        (Alert::BadCertificate, NO_CLIENT, CLIENT),
+        (Alert::UnsupportedCertificate, NO_CLIENT, CLIENT),
+        (Alert::CertificateUnknown, NO_CLIENT, CLIENT),
+        (Alert::AccessDenied, NO_CLIENT, CLIENT),
+    ]
+};
+
+/// Whether an error is such a refusal. The HTTP/2 library keeps no more of it than its text.
+fn refusal(error: &dyn Error) -> Option<Refused> {
+    let text = error.to_string();
+    REFUSALS
+        .into_iter()
+        .find(|(alert, ..)| text == rustls::Error::AlertReceived(*alert).to_string())
 }
 
 fn distrust(problem: &rustls::CertificateError) -> &'static str {
@@ -510,27 +512,17 @@ fn distrust(problem: &rustls::CertificateError) -> &'static str {
     }
 }
 
-/// The TLS library's part in an error, however deep it is.
-fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
-    causes(error).find_map(|cause| cause.downcast_ref())
-}
-
+/// The first cause of an error. An [`io::Error`] hides the error it is made of from
+/// [`Error::source`].
 fn innermost<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
-    causes(error).last().unwrap_or(error)
-}
-
-/// An error and what caused it, down to the first cause. An [`io::Error`] hides the error it is
-/// made of from [`Error::source`].
-fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        match error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-        {
-            Some(inner) => Some(inner as &(dyn Error + 'static)),
-            None => error.source(),
-        }
-    })
+    let inner = match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(inner) => Some(inner as &(dyn Error + 'static)),
+        None => error.source(),
+    };
+    inner.map_or(error, innermost)
 }
 
 #[cfg(test)]

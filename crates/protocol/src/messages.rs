@@ -94,7 +94,7 @@ pub struct RunSpec {
 pub struct SharedFolder {
     /// Absolute path.
     pub path: String,
-    /// Content of the file `marker` in it.
+    /// Content of the file `epoch` in it.
     pub marker: String,
 }
 

@@ -12,6 +12,11 @@ use reseed_stats::{RecordColumn, RecordValues, Tally};
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
+    /// Digest of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(blake3::hash(bytes).into())
+    }
+
     /// Reads 64 hexadecimal digits.
     pub fn from_hex(text: &str) -> Option<Self> {
         blake3::Hash::from_hex(text)

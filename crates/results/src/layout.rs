@@ -1,6 +1,7 @@
 //! Who computed what, and the labels of every axis.
 
 use reseed_stats::Shape;
+use reseed_trial::{MODEL_VERSION, Trial, exclusion_names};
 
 /// What identifies a run. Files of different runs never merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,19 @@ pub struct RunIdentity {
     pub engine_version: String,
     /// Version of the patient model.
     pub model_version: String,
+}
+
+impl RunIdentity {
+    /// Identity of a run of a trial by a program of this version.
+    pub fn of(trial: &Trial, seed: u64, engine_version: &str) -> Self {
+        Self {
+            trial_toml: trial.identity_toml(),
+            fingerprint: trial.fingerprint(),
+            seed,
+            engine_version: engine_version.into(),
+            model_version: MODEL_VERSION.into(),
+        }
+    }
 }
 
 /// Labels of all axes of a tally: everything needed to read one without the trial.
@@ -55,6 +69,27 @@ pub(crate) const LIST_MAX: usize = 64;
 const CELLS_MAX: usize = 1 << 27;
 
 impl Layout {
+    /// Labels of the axes of a trial's tallies.
+    pub fn of(trial: &Trial) -> Self {
+        let arms = &trial.scenario.arms;
+        Self {
+            shape: trial.shape(),
+            arms: arms.iter().map(|arm| arm.name.clone()).collect(),
+            radiotherapy: arms.iter().map(|arm| arm.radiotherapy).collect(),
+            strata: trial.strata.labels(),
+            exclusions: exclusion_names().map(str::to_owned).to_vec(),
+            edges_days: trial.time_edges_days(),
+            histograms: trial
+                .histograms()
+                .iter()
+                .map(|histogram| HistogramAxis {
+                    unit: histogram.unit.into(),
+                    edges: histogram.edges.to_vec(),
+                })
+                .collect(),
+        }
+    }
+
     /// Checks that labels, edges and axes fit together and that no table is absurdly large.
     ///
     /// # Errors

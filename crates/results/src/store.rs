@@ -148,6 +148,12 @@ impl<F: Folder> Store<F> {
         self.epoch.number
     }
 
+    /// Content of the file `epoch` while the store is this opening's: whoever reads the same
+    /// there sees the same folder.
+    pub fn epoch_text(&self) -> &str {
+        &self.epoch.text
+    }
+
     /// The folder, to put incoming files into.
     pub fn folder(&self) -> &F {
         &self.folder

@@ -27,6 +27,7 @@ pub use histogram::Histogram;
 pub use precision::looks;
 pub use preset::{preset_names, preset_text};
 pub use primary::PrimaryEstimate;
+pub use reseed_model::MODEL_VERSION;
 pub use schema::json_schema;
 pub use strata::{Axis, STRATA_MAX, Strata};
-pub use trial::{DAYS_PER_MONTH, DAYS_PER_YEAR, Primary, Trial};
+pub use trial::{DAYS_PER_MONTH, DAYS_PER_YEAR, Primary, Trial, exclusion_names};

@@ -1,7 +1,7 @@
 //! A validated trial and what follows from it alone.
 
 use reseed_model::MODEL_VERSION;
-use reseed_model::patient::EXCLUSIONS;
+use reseed_model::patient::{EXCLUSIONS, Exclusion};
 use reseed_model::scenario::Scenario;
 use reseed_stats::{Endpoint, Shape};
 
@@ -145,6 +145,11 @@ impl Trial {
     pub fn arm(&self, name: &str) -> Option<usize> {
         self.scenario.arms.iter().position(|arm| arm.name == name)
     }
+}
+
+/// Names of the reasons of exclusion, in the order of a tally's axis.
+pub fn exclusion_names() -> [&'static str; EXCLUSIONS] {
+    Exclusion::ALL.map(Exclusion::name)
 }
 
 /// Edges of monthly bins up to the horizon.

@@ -4,6 +4,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod digest;
 pub(crate) mod extend;
+pub(crate) mod keys;
 pub(crate) mod merge;
 pub(crate) mod patient;
 pub(crate) mod run;

@@ -25,6 +25,7 @@ fn help_is_there_for_everything_and_documents_exit_codes() {
         "extend",
         "merge",
         "digest",
+        "keys",
         "completions",
     ] {
         assert!(

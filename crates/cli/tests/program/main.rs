@@ -3,4 +3,5 @@
 mod bench;
 mod commands;
 mod interrupts;
+mod keys;
 mod runs;

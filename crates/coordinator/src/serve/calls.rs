@@ -96,7 +96,10 @@ impl Calls {
             .map_err(|error| Status::internal(format!("the coordinator failed: {error}")))
     }
 
-    async fn receive(&self, mut stream: Streaming<wire::DeliverRequest>) -> Result<Receipt, Status> {
+    async fn receive(
+        &self,
+        mut stream: Streaming<wire::DeliverRequest>,
+    ) -> Result<Receipt, Status> {
         let header = header(next(&mut stream).await?)?;
         let announced = self
             .with_files(move |service, now| service.announce(header, now))
@@ -219,9 +222,12 @@ impl Coordinator for Calls {
     }
 
     async fn lease(&self, request: Request<wire::LeaseRequest>) -> Answered<wire::LeaseResponse> {
-        let answer = self.answer(Call::Lease, request, require_worker, |service, ask: Ask, now| {
-            service.lease(&ask, now)
-        })?;
+        let answer = self.answer(
+            Call::Lease,
+            request,
+            require_worker,
+            |service, ask: Ask, now| service.lease(&ask, now),
+        )?;
         for grant in &answer.grants {
             tracing::debug!(
                 attempt = grant.attempt,
@@ -284,18 +290,32 @@ impl Coordinator for Calls {
     }
 
     async fn fail(&self, request: Request<wire::FailRequest>) -> Answered<wire::FailResponse> {
-        self.answer(Call::Fail, request, require_worker, |service, failed: Failed, now| {
-            tracing::warn!(attempt = failed.attempt, "a worker failed: {}", failed.error);
-            service.fail(failed, now)
-        })?;
+        self.answer(
+            Call::Fail,
+            request,
+            require_worker,
+            |service, failed: Failed, now| {
+                tracing::warn!(
+                    attempt = failed.attempt,
+                    "a worker failed: {}",
+                    failed.error
+                );
+                service.fail(failed, now)
+            },
+        )?;
         Ok(Response::new(wire::FailResponse {}))
     }
 
     async fn leave(&self, request: Request<wire::LeaveRequest>) -> Answered<wire::LeaveResponse> {
-        self.answer(Call::Leave, request, require_worker, |service, session: Session, now| {
-            service.leave(session, now);
-            Ok(())
-        })?;
+        self.answer(
+            Call::Leave,
+            request,
+            require_worker,
+            |service, session: Session, now| {
+                service.leave(session, now);
+                Ok(())
+            },
+        )?;
         Ok(Response::new(wire::LeaveResponse {}))
     }
 

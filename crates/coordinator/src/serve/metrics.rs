@@ -38,7 +38,10 @@ pub(crate) struct Metrics {
 
 /// What is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[expect(missing_docs, reason = "the calls of proto/, and the commit within a delivery")]
+#[expect(
+    missing_docs,
+    reason = "the calls of proto/, and the commit within a delivery"
+)]
 pub(crate) enum Call {
     Register,
     Lease,
@@ -122,7 +125,11 @@ impl Metrics {
             Unit::Seconds,
             self.calls.clone(),
         );
-        registry.register("parts", "Parts delivered, by what became of them", self.parts.clone());
+        registry.register(
+            "parts",
+            "Parts delivered, by what became of them",
+            self.parts.clone(),
+        );
         registry.register("shards", "Shards of the run by state", self.shards.clone());
         registry.register(
             "digest_checks",

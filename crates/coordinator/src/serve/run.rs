@@ -1,0 +1,259 @@
+//! A coordinator's life: serve until the run has ended, merge, let the workers go.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reseed_protocol::DESCRIPTORS;
+use reseed_protocol::status::StatusReport;
+use reseed_protocol::wire::coordinator_server::CoordinatorServer;
+use reseed_results::{Disk, ResultFile, ResultsError, write_result};
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::calls::{Calls, Clock};
+use super::listener::{self, Listener};
+use super::metrics::Metrics;
+use super::pages::{self, Shown};
+use crate::message::{Fatal, Millis, Phase};
+use crate::opening::{OpenError, Opening, Terms, open};
+use crate::service::Service;
+
+/// Between two looks at the state of the run.
+const TICK: Duration = Duration::from_millis(100);
+/// How long workers have, after the end, to hear of it.
+const FAREWELL_MAX: Duration = Duration::from_secs(3);
+/// How long calls have to end when the coordinator stops.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A run whose store is open.
+#[derive(Debug)]
+pub struct Coordination {
+    service: Arc<Service<Disk>>,
+    opening: Opening,
+}
+
+/// How it ended without an error.
+#[derive(Debug)]
+pub enum Ending {
+    /// The result is written.
+    Complete {
+        /// The result.
+        file: Box<ResultFile>,
+        /// Whether its precision was reached; `None` if none was asked for.
+        precise: Option<bool>,
+        /// The last report.
+        report: Box<StatusReport>,
+    },
+    /// It was stopped from outside; a successor goes on.
+    Stopped,
+}
+
+/// Why there is no result.
+#[derive(Debug, Error)]
+pub enum CoordinateError {
+    /// The run failed.
+    #[error("{text}")]
+    Run {
+        /// Why, with the names of workers.
+        text: String,
+        /// Why.
+        fatal: Fatal,
+    },
+    /// Files cannot be read or written.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// The program contradicts itself.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Where to put the result and what to say in it.
+#[derive(Debug, Clone)]
+pub struct Merge {
+    /// Result file.
+    pub out: PathBuf,
+    /// Version of the program.
+    pub engine_version: String,
+    /// Notes for the provenance.
+    pub notes: Vec<(String, String)>,
+}
+
+impl Coordination {
+    /// Locks and opens a store, and finds out what is missing.
+    ///
+    /// # Errors
+    /// As [`open`], and if another process has the store.
+    pub fn open(dir: &Path, terms: Terms, owner: &str) -> Result<Self, OpenError> {
+        let (service, opening) = open(Disk::lock(dir)?, terms, owner)?;
+        Ok(Self {
+            service: Arc::new(service),
+            opening,
+        })
+    }
+
+    /// What was found in the store.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    /// Serves workers until the run has ended or `stop` is there; then merges the parts.
+    /// `watch` sees a report now and then.
+    ///
+    /// # Errors
+    /// [`CoordinateError`].
+    pub async fn run(
+        self,
+        listener: Listener,
+        merge: Merge,
+        stop: impl Future<Output = ()>,
+        mut watch: impl FnMut(&StatusReport),
+    ) -> Result<Ending, CoordinateError> {
+        let clock = Clock::start();
+        let service = self.service;
+        let server = Server::start(listener, Arc::clone(&service), clock);
+        let ended = tokio::select! {
+            ended = until_ended(&service, clock, &mut watch) => ended,
+            () = stop => Ok(false),
+        };
+        let ending = match ended {
+            Ok(true) => complete(&service, clock, merge).await,
+            Ok(false) => Ok(Ending::Stopped),
+            Err(error) => Err(error),
+        };
+        if !matches!(ending, Ok(Ending::Stopped)) {
+            farewell(&service, clock).await;
+        }
+        server.stop().await;
+        ending
+    }
+}
+
+/// The task that answers connections.
+struct Server {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    fn start(listener: Listener, service: Arc<Service<Disk>>, clock: Clock) -> Self {
+        let metrics = Arc::new(Metrics::new(listener.counters()));
+        let shown = Shown {
+            service: Arc::clone(&service),
+            clock,
+            metrics: Arc::clone(&metrics),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let (health, probes) = tonic_health::server::health_reporter();
+            health.set_serving::<CoordinatorServer<Calls>>().await;
+            let calls = CoordinatorServer::new(Calls::new(service, clock, metrics))
+                .max_decoding_message_size(reseed_protocol::MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(reseed_protocol::MESSAGE_BYTES_MAX);
+            let mut routes = tonic::service::Routes::new(calls).add_service(probes);
+            // For tools such as grpcurl, in both versions that these know.
+            match (descriptions().build_v1(), descriptions().build_v1alpha()) {
+                (Ok(new), Ok(old)) => routes = routes.add_service(new).add_service(old),
+                (Err(error), _) | (_, Err(error)) => {
+                    tracing::error!("calls cannot be described: {error}");
+                }
+            }
+            let router = pages::router(shown).merge(routes.into_axum_router());
+            let stopped = async {
+                // If the sender is gone, so is the coordinator.
+                let _ = stopped.await;
+            };
+            listener::serve(listener, router, stopped, GRACE).await;
+        });
+        Self { stop, task }
+    }
+
+    async fn stop(self) {
+        // It may have ended already.
+        let _ = self.stop.send(());
+        let _ = self.task.await;
+    }
+}
+
+fn descriptions() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Lets time pass until nothing is left to do. False if the run was given up.
+async fn until_ended(
+    service: &Arc<Service<Disk>>,
+    clock: Clock,
+    watch: &mut impl FnMut(&StatusReport),
+) -> Result<bool, CoordinateError> {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let report = blocking(service, move |service| {
+            let now = clock.now();
+            service.tick(now);
+            service.report(now)
+        })
+        .await?;
+        watch(&report);
+        if let Some(error) = service.take_failure() {
+            return Err(error.into());
+        }
+        let desk = service.desk();
+        match desk.phase() {
+            Phase::Running => {}
+            Phase::Finished => return Ok(true),
+            Phase::Failed(fatal) => {
+                return Err(CoordinateError::Run {
+                    text: desk.describe(fatal),
+                    fatal: fatal.clone(),
+                });
+            }
+        }
+    }
+}
+
+/// Merges the parts into the result.
+async fn complete(
+    service: &Arc<Service<Disk>>,
+    clock: Clock,
+    merge: Merge,
+) -> Result<Ending, CoordinateError> {
+    let file = blocking(service, move |service| {
+        let parts = service.books().part_paths();
+        write_result(&merge.out, &parts, &merge.engine_version, &merge.notes)
+    })
+    .await??;
+    service.set_finished();
+    Ok(Ending::Complete {
+        file: Box::new(file),
+        precise: service.books().is_precise(),
+        report: Box::new(service.report(clock.now())),
+    })
+}
+
+/// Waits until every worker that was there lately has heard of the end and left.
+async fn farewell(service: &Arc<Service<Disk>>, clock: Clock) {
+    let since = clock.now();
+    let lately = Millis(since.0.saturating_sub(service.desk().offer().lease_ms));
+    let everybody_left = async {
+        while !service.desk().is_empty_since(lately) {
+            tokio::time::sleep(TICK / 4).await;
+        }
+    };
+    // Whoever has not left by then finds nobody, tries for a while, and leaves too.
+    let _ = tokio::time::timeout(FAREWELL_MAX, everybody_left).await;
+}
+
+async fn blocking<T: Send + 'static>(
+    service: &Arc<Service<Disk>>,
+    act: impl FnOnce(&Service<Disk>) -> T + Send + 'static,
+) -> Result<T, CoordinateError> {
+    let service = Arc::clone(service);
+    spawn_blocking(move || act(&service))
+        .await
+        .map_err(|error| CoordinateError::Internal(format!("the coordinator failed: {error}")))
+}
