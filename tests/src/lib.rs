@@ -5,6 +5,7 @@
 //! error with the engine. The comparisons are in `tests/tests/oracles_*.rs`.
 
 pub mod engine;
+pub mod fuzz;
 pub mod reference;
 pub mod scenarios;
 pub mod statistics;

@@ -60,8 +60,9 @@ pub fn prose(text: &str) -> String {
         .collect()
 }
 
+/// Such a text; none if nothing of it can be shown.
 fn prose_if_any(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| prose(text))
+    Some(prose(text)).filter(|text| !text.is_empty())
 }
 
 fn session(bytes: &[u8]) -> Checked<Session> {

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::ResultsError;
-use crate::part::{PartFile, read_part};
+use crate::layout::{Layout, RunIdentity};
+use crate::part::{PartFile, read_part_of};
 
 /// A folder with files in subfolders. Names are relative, such as `parts/0-9.h5`.
 pub trait Folder {
@@ -62,11 +63,16 @@ pub trait Folder {
     /// The system's.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Reads a part and checks everything, see [`read_part`].
+    /// Reads a part of a run and checks everything, see [`read_part_of`].
     ///
     /// # Errors
-    /// As [`read_part`].
-    fn read_part(&self, name: &str) -> Result<PartFile, ResultsError>;
+    /// As [`read_part_of`].
+    fn read_part(
+        &self,
+        name: &str,
+        identity: &RunIdentity,
+        layout: &Layout,
+    ) -> Result<PartFile, ResultsError>;
 
     /// Where a file is, for messages and for programs that read it.
     fn path(&self, name: &str) -> PathBuf;
@@ -165,8 +171,13 @@ impl Folder for Disk {
         fs::remove_file(self.path(name))
     }
 
-    fn read_part(&self, name: &str) -> Result<PartFile, ResultsError> {
-        read_part(&self.path(name))
+    fn read_part(
+        &self,
+        name: &str,
+        identity: &RunIdentity,
+        layout: &Layout,
+    ) -> Result<PartFile, ResultsError> {
+        read_part_of(&self.path(name), identity, layout)
     }
 
     fn path(&self, name: &str) -> PathBuf {

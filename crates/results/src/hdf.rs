@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use hdf5::filters::Filter;
+use hdf5::plist::dataset_create::Layout as Storage;
 use hdf5::types::VarLenUnicode;
-use hdf5::{Container, Dataset, Group, H5Type, Location};
-use ndarray::{ArrayViewD, IxDyn};
+use hdf5::{Container, Dataset, Group, H5Type, LinkType, Location};
+use ndarray::{Array1, ArrayViewD, IxDyn, s};
 use reseed_stats::TallyError;
 
 use crate::error::ResultsError;
+use crate::layout::LIST_MAX;
 
 /// What can go wrong inside a file, before its path is known.
 #[derive(Debug)]
@@ -73,12 +76,91 @@ pub(crate) fn ensure(condition: bool, problem: impl FnOnce() -> String) -> Resul
     }
 }
 
+/// Largest chunk that is read, bytes; larger ones than are written here.
+const CHUNK_BYTES_MAX: usize = 4 << 20;
+
+/// Texts that are read at once.
+const TEXTS_AT_ONCE: usize = 256;
+/// Longest text of a list on average, bytes, and how much more the list may have.
+const TEXT_BYTES_MAX: usize = 256;
+const TEXTS_BYTES_MORE: usize = 16 << 20;
+
 /// Opens a file for reading. No locks: files are never changed once they have their name, and
 /// some network file systems have none.
 pub(crate) fn open(path: &Path) -> Result<hdf5::File, Fault> {
-    Ok(hdf5::File::with_options()
+    let file = hdf5::File::with_options()
         .with_fapl(|fapl| fapl.file_locking(false))
-        .open(path)?)
+        .open(path)?;
+    check_links(&file)?;
+    Ok(file)
+}
+
+/// Opens a group for reading.
+pub(crate) fn open_group(parent: &Group, name: &str) -> Result<Group, Fault> {
+    check_name(name)?;
+    let group = parent.group(name)?;
+    check_links(&group)?;
+    Ok(group)
+}
+
+/// Opens a dataset for reading, if it is stored as this program stores one: in the file itself,
+/// in pieces that fit into memory, compressed by nothing unusual. HDF5 would as well read any
+/// other file of the machine that the dataset names, or hold a chunk of gigabytes in memory.
+pub(crate) fn open_dataset(group: &Group, name: &str) -> Result<Dataset, Fault> {
+    check_name(name)?;
+    let dataset = group.dataset(name)?;
+    let storage = dataset.dcpl()?;
+    ensure(
+        storage.get_external()?.is_empty() && storage.get_layout()? != Storage::Virtual,
+        || format!("{name} has its values in another file"),
+    )?;
+    let chunk_bytes = match storage.get_chunk()? {
+        Some(chunk) => chunk
+            .iter()
+            .try_fold(dataset.dtype()?.size(), |size, axis| {
+                size.checked_mul(*axis)
+            }),
+        None => Some(0),
+    };
+    ensure(
+        chunk_bytes.is_some_and(|bytes| bytes <= CHUNK_BYTES_MAX),
+        || format!("{name} has chunks of more than {CHUNK_BYTES_MAX} bytes"),
+    )?;
+    let mut stored_bytes = 0;
+    if chunk_bytes != Some(0) {
+        dataset.chunks_visit(|chunk| {
+            stored_bytes = stored_bytes.max(chunk.size);
+            0
+        })?;
+    }
+    // What does not compress takes a little more room than it has values.
+    ensure(stored_bytes <= 2 * CHUNK_BYTES_MAX as u64, || {
+        format!("{name} has a chunk of {stored_bytes} bytes")
+    })?;
+    let usual = |filter: &Filter| matches!(filter, Filter::Shuffle | Filter::Deflate(_));
+    ensure(storage.get_filters()?.iter().all(usual), || {
+        format!("{name} is stored through an unusual filter")
+    })?;
+    Ok(dataset)
+}
+
+/// Checks that nothing in a group is a link to another file, which HDF5 would open.
+fn check_links(group: &Group) -> Result<(), Fault> {
+    let mut other = None;
+    group.iter_visit_default(|name, link| {
+        if link.link_type != LinkType::Hard {
+            other = Some(name.to_owned());
+        }
+        Ok(())
+    })?;
+    ensure(other.is_none(), || {
+        format!("{} is a link", other.unwrap_or_default())
+    })
+}
+
+/// Checks that a name leads nowhere but into its group.
+fn check_name(name: &str) -> Result<(), Fault> {
+    ensure(!name.contains('/'), || format!("{name:?} names no dataset"))
 }
 
 /// A text as HDF5 wants it.
@@ -218,22 +300,46 @@ pub(crate) fn read_list_attribute<T: H5Type>(
     Ok(attribute.read_raw()?)
 }
 
-/// Reads a list of texts, of at most `most`.
-pub(crate) fn read_texts(
-    container: &Container,
-    name: &str,
-    most: usize,
-) -> Result<Vec<String>, Fault> {
-    check_type::<VarLenUnicode>(container, name)?;
-    let shape = container.shape();
-    ensure(shape.len() == 1 && shape[0] <= most, || {
-        format!("{name} has shape {shape:?}, expected a list of at most {most}")
-    })?;
-    let values: Vec<VarLenUnicode> = container.read_raw()?;
+/// Reads a list of texts of a group, of at most `most`.
+pub(crate) fn read_texts(group: &Group, name: &str, most: usize) -> Result<Vec<String>, Fault> {
+    let dataset = open_dataset(group, name)?;
+    check_type::<VarLenUnicode>(&dataset, name)?;
+    let length = list_length(&dataset, name, most)?;
+    let mut texts = Vec::with_capacity(length);
+    let mut bytes = 0;
+    // Piece by piece, since many entries can be one and the same long text of the file.
+    for start in (0..length).step_by(TEXTS_AT_ONCE) {
+        let piece = start..length.min(start + TEXTS_AT_ONCE);
+        let piece: Array1<VarLenUnicode> = dataset.read_slice_1d(s![piece])?;
+        bytes += piece.iter().map(VarLenUnicode::len).sum::<usize>();
+        ensure(bytes <= length * TEXT_BYTES_MAX + TEXTS_BYTES_MORE, || {
+            format!("the texts of {name} are too long")
+        })?;
+        for text in &piece {
+            texts.push(checked_text(text, name)?);
+        }
+    }
+    Ok(texts)
+}
+
+/// Reads a list of texts that is an attribute, of at most [`LIST_MAX`].
+pub(crate) fn read_texts_attribute(at: &Location, name: &str) -> Result<Vec<String>, Fault> {
+    let attribute = at.attr(name)?;
+    check_type::<VarLenUnicode>(&attribute, name)?;
+    list_length(&attribute, name, LIST_MAX)?;
+    let values: Vec<VarLenUnicode> = attribute.read_raw()?;
     values
         .iter()
         .map(|value| checked_text(value, name))
         .collect()
+}
+
+fn list_length(container: &Container, name: &str, most: usize) -> Result<usize, Fault> {
+    let shape = container.shape();
+    ensure(shape.len() == 1 && shape[0] <= most, || {
+        format!("{name} has shape {shape:?}, expected a list of at most {most}")
+    })?;
+    Ok(shape[0])
 }
 
 /// Reads a list of at most `most` numbers.
@@ -242,12 +348,9 @@ pub(crate) fn read_list<T: H5Type>(
     name: &str,
     most: usize,
 ) -> Result<Vec<T>, Fault> {
-    let dataset = group.dataset(name)?;
+    let dataset = open_dataset(group, name)?;
     check_type::<T>(&dataset, name)?;
-    let shape = dataset.shape();
-    ensure(shape.len() == 1 && shape[0] <= most, || {
-        format!("{name} has shape {shape:?}, expected a list of at most {most}")
-    })?;
+    list_length(&dataset, name, most)?;
     Ok(dataset.read_raw()?)
 }
 
@@ -257,7 +360,7 @@ pub(crate) fn read_array<T: H5Type>(
     name: &str,
     shape: &[usize],
 ) -> Result<Vec<T>, Fault> {
-    let dataset = group.dataset(name)?;
+    let dataset = open_dataset(group, name)?;
     check_type::<T>(&dataset, name)?;
     check_shape(&dataset, name, shape)?;
     Ok(dataset.read_raw()?)

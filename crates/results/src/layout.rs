@@ -63,6 +63,8 @@ pub struct HistogramAxis {
 
 /// Longest axis a file may have; far above any real trial and far below what exhausts memory.
 pub(crate) const AXIS_MAX: usize = 1 << 16;
+/// Most tumour histograms or columns of records a file may have; far above any real one.
+pub(crate) const LIST_MAX: usize = 64;
 /// Most cells a table may have (1 GiB).
 const CELLS_MAX: usize = 1 << 27;
 
@@ -112,6 +114,12 @@ impl Layout {
             if !(1..=AXIS_MAX).contains(&length) && what != "histogram axes" {
                 return Err(format!("{length} {what}; 1 to {AXIS_MAX} are possible"));
             }
+        }
+        if shape.histograms.len() > LIST_MAX {
+            return Err(format!(
+                "{} histograms; at most {LIST_MAX} are possible",
+                shape.histograms.len()
+            ));
         }
         if shape.control >= shape.arms {
             return Err(format!("control {} of {} arms", shape.control, shape.arms));

@@ -9,6 +9,7 @@ mod error;
 mod estimates;
 mod folder;
 mod hdf;
+mod heap;
 mod layout;
 mod part;
 mod records;
@@ -23,7 +24,9 @@ pub use digest::{Digest, part_digest, result_digest};
 pub use error::{Conflict, ResultsError};
 pub use folder::{Disk, Folder};
 pub use layout::{HistogramAxis, Layout, RunIdentity};
-pub use part::{Attempt, Part, PartFile, PartInfo, read_part, read_records, write_part};
+pub use part::{
+    Attempt, Part, PartFile, PartInfo, read_part, read_part_of, read_records, write_part,
+};
 pub use records::INDEX_COLUMN;
 pub use result::{ResultFile, ShardEntry, read_result, write_result};
 pub use sections::FORMAT_VERSION;

@@ -14,6 +14,7 @@ use crate::hdf::{
 };
 use crate::layout::{Layout, RunIdentity};
 use crate::records::{self, TableReader, TableWriter};
+use crate::result::same_run;
 use crate::sections::{
     FORMAT_VERSION, PART, RESULT, read_head, read_layout, read_tally, write_head, write_layout,
     write_tally,
@@ -98,6 +99,7 @@ pub fn write_part(
         check_range(&part.range, &part.tally)?;
         part.tally.check()?;
         let rows = records::check(&part.records, layout)?;
+        records::check_rows(part.records.is_empty(), rows, &part.tally)?;
         write_head(file, PART, identity, digest, part.tally.screened())?;
         write_list_attribute(file, "range", &[part.range.start, part.range.end])?;
         write_text_attribute(file, "worker", &part.attempt.worker)?;
@@ -133,20 +135,47 @@ pub fn read_part(path: &Path) -> Result<PartFile, ResultsError> {
     read_open_part(&open_as(path, PART)?, path)
 }
 
-/// Reads a part whose seal and format have been checked.
-pub(crate) fn read_open_part(file: &File, path: &Path) -> Result<PartFile, ResultsError> {
-    read_checked(file, path).map_err(|fault| fault.reading(path))
+/// As [`read_part`], for a part that must be of this run: another one is refused before its
+/// tally is read, so that a stranger's file cannot ask for more memory than the run's own axes do.
+///
+/// # Errors
+/// [`ResultsError::Foreign`] for a part of another run; otherwise as [`read_part`].
+pub fn read_part_of(
+    path: &Path,
+    identity: &RunIdentity,
+    layout: &Layout,
+) -> Result<PartFile, ResultsError> {
+    let is_ours = |other: &RunIdentity, other_layout: &Layout| {
+        same_run(identity, layout, other, other_layout).map_err(|problem| {
+            Fault::Other(ResultsError::Foreign {
+                path: path.to_path_buf(),
+                problem,
+            })
+        })
+    };
+    read_checked(&open_as(path, PART)?, path, is_ours).map_err(|fault| fault.reading(path))
 }
 
-fn read_checked(file: &File, path: &Path) -> Result<PartFile, Fault> {
+/// Reads a part whose seal and format have been checked.
+pub(crate) fn read_open_part(file: &File, path: &Path) -> Result<PartFile, ResultsError> {
+    read_checked(file, path, |_, _| Ok(())).map_err(|fault| fault.reading(path))
+}
+
+fn read_checked(
+    file: &File,
+    path: &Path,
+    is_wanted: impl FnOnce(&RunIdentity, &Layout) -> Result<(), Fault>,
+) -> Result<PartFile, Fault> {
     let (identity, digest) = read_head(file)?;
     let layout = read_layout(file)?;
+    is_wanted(&identity, &layout)?;
     let tally = read_tally(file, &layout)?;
     let range: Vec<u64> = read_list_attribute(file, "range", 2)?;
     let range = range[0]..range[1];
     check_range(&range, &tally)?;
     let table = TableReader::open(file)?;
     let columns = table.heads(&layout)?;
+    table.check_rows(&tally)?;
     let mut writer = DigestWriter::part(
         &identity.fingerprint,
         identity.seed,

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use hdf5::{Dataset, File, Group, H5Type};
 use ndarray::{Array1, Array2, ArrayView2, s};
-use reseed_stats::{RecordColumn, RecordValues};
+use reseed_stats::{RecordColumn, RecordValues, Tally};
 
 use crate::digest::{ColumnHead, DigestWriter, ValueKind};
 use crate::hdf::{
-    DEFLATE_LEVEL, Fault, describe, ensure, open, read_text_attribute, read_texts, write_texts,
-    write_texts_attribute,
+    DEFLATE_LEVEL, Fault, describe, ensure, open, open_dataset, open_group, read_text_attribute,
+    read_texts_attribute, write_texts, write_texts_attribute,
 };
-use crate::layout::{AXIS_MAX, Layout};
+use crate::layout::{AXIS_MAX, LIST_MAX, Layout};
 use crate::scales::Scales;
 
 /// Name of the column that says which patient a row is; it labels the rows of all others.
@@ -39,11 +39,23 @@ pub(crate) fn check(columns: &[RecordColumn], layout: &Layout) -> Result<u64, Fa
     Ok(rows.unwrap_or(0) as u64)
 }
 
+/// Checks that every enrolled patient of a part has a row, unless there is no table. Reading
+/// would otherwise take as long as the number of rows that a file claims to have.
+pub(crate) fn check_rows(is_empty: bool, rows: u64, tally: &Tally) -> Result<(), Fault> {
+    let enrolled: u64 = tally.enrolled().iter().sum();
+    ensure(is_empty || rows == enrolled, || {
+        format!("records of {rows} patients, of whom {enrolled} were enrolled")
+    })
+}
+
 fn check_heads(heads: &[ColumnHead], layout: &Layout) -> Result<(), Fault> {
     let mut names: Vec<&str> = heads.iter().map(|head| head.name.as_str()).collect();
     names.sort_unstable();
     ensure(names.windows(2).all(|pair| pair[0] != pair[1]), || {
         "two columns have the same name".into()
+    })?;
+    ensure(heads.len() <= LIST_MAX, || {
+        format!("{} columns; at most {LIST_MAX} are possible", heads.len())
     })?;
     for head in heads {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -158,9 +170,9 @@ impl TableReader {
         if !file.link_exists("patients") {
             return Ok(table);
         }
-        let group = file.group("patients")?;
-        for name in read_texts(&*group.attr("order")?, "order", AXIS_MAX)? {
-            let dataset = group.dataset(&name)?;
+        let group = open_group(file, "patients")?;
+        for name in read_texts_attribute(&group, "order")? {
+            let dataset = open_dataset(&group, &name)?;
             let (head, rows) = read_head(name, &dataset)?;
             ensure(table.columns.is_empty() || rows == table.rows, || {
                 format!(
@@ -176,6 +188,11 @@ impl TableReader {
 
     pub(crate) fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Checks that every enrolled patient has a row, if there are any columns.
+    pub(crate) fn check_rows(&self, tally: &Tally) -> Result<(), Fault> {
+        check_rows(self.columns.is_empty(), self.rows, tally)
     }
 
     pub(crate) fn heads(&self, layout: &Layout) -> Result<Vec<ColumnHead>, Fault> {

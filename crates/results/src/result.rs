@@ -10,7 +10,8 @@ use crate::digest::{ColumnHead, Digest, result_digest};
 use crate::error::ResultsError;
 use crate::estimates::write_estimates;
 use crate::hdf::{
-    Fault, describe, ensure, read_array, read_list, read_texts, write_array, write_texts,
+    Fault, describe, ensure, open_dataset, open_group, read_array, read_list, read_texts,
+    write_array, write_texts,
 };
 use crate::layout::{Layout, RunIdentity};
 use crate::part::{Attempt, open_as, open_sealed, read_open_part};
@@ -354,7 +355,7 @@ fn write_ranges(file: &File, ranges: &[Range<u64>]) -> Result<(), Fault> {
 }
 
 fn read_ranges(file: &File) -> Result<Vec<Range<u64>>, Fault> {
-    let shape = file.dataset("ranges")?.shape();
+    let shape = open_dataset(file, "ranges")?.shape();
     ensure(
         shape.len() == 2 && shape[0] <= SHARDS_MAX && shape[1] == 2,
         || format!("ranges have shape {shape:?}"),
@@ -426,23 +427,23 @@ fn write_shard_column<T: hdf5::H5Type>(
 type Provenance = (Vec<ShardEntry>, Vec<(String, String)>);
 
 fn read_provenance(file: &File) -> Result<Provenance, Fault> {
-    let provenance = file.group("provenance")?;
-    let group = provenance.group("notes")?;
-    let names = read_texts(&*group.dataset("name")?, "name", SHARDS_MAX)?;
-    let values = read_texts(&*group.dataset("value")?, "value", SHARDS_MAX)?;
+    let provenance = open_group(file, "provenance")?;
+    let group = open_group(&provenance, "notes")?;
+    let names = read_texts(&group, "name", SHARDS_MAX)?;
+    let values = read_texts(&group, "value", SHARDS_MAX)?;
     ensure(names.len() == values.len(), || {
         "its notes have more names than values, or fewer".into()
     })?;
     let notes = names.into_iter().zip(values).collect();
-    let group = provenance.group("shards")?;
+    let group = open_group(&provenance, "shards")?;
     let starts: Vec<u64> = read_list(&group, "start", SHARDS_MAX)?;
     let shape = [starts.len()];
     let ends: Vec<u64> = read_array(&group, "end", &shape)?;
     let rows: Vec<u64> = read_array(&group, "rows", &shape)?;
     let numbers: Vec<u32> = read_array(&group, "attempt", &shape)?;
     let seconds: Vec<f64> = read_array(&group, "seconds", &shape)?;
-    let digests = read_texts(&*group.dataset("digest")?, "digest", SHARDS_MAX)?;
-    let workers = read_texts(&*group.dataset("worker")?, "worker", SHARDS_MAX)?;
+    let digests = read_texts(&group, "digest", SHARDS_MAX)?;
+    let workers = read_texts(&group, "worker", SHARDS_MAX)?;
     ensure(
         digests.len() == starts.len() && workers.len() == starts.len(),
         || "the columns of its shards differ in length".into(),

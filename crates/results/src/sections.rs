@@ -5,9 +5,10 @@ use reseed_stats::{Cause, Endpoint, ORIGINS, Shape, Table, Tally};
 
 use crate::digest::Digest;
 use crate::hdf::{
-    Fault, checked_text, describe, ensure, read_array, read_attribute, read_list,
-    read_list_attribute, read_text_attribute, read_texts, text, write_array, write_attribute,
-    write_list_attribute, write_text_attribute, write_texts, write_texts_attribute,
+    Fault, checked_text, describe, ensure, open_dataset, open_group, read_array, read_attribute,
+    read_list, read_list_attribute, read_text_attribute, read_texts, read_texts_attribute, text,
+    write_array, write_attribute, write_list_attribute, write_text_attribute, write_texts,
+    write_texts_attribute,
 };
 use crate::layout::{AXIS_MAX, HistogramAxis, Layout, RunIdentity};
 use crate::scales::Scales;
@@ -47,7 +48,7 @@ pub(crate) fn write_head(
 
 /// Reads what [`write_head`] wrote, after the format has been checked.
 pub(crate) fn read_head(file: &File) -> Result<(RunIdentity, Digest), Fault> {
-    let trial = file.dataset("trial")?;
+    let trial = open_dataset(file, "trial")?;
     crate::hdf::check_type::<hdf5::types::VarLenUnicode>(&trial, "trial")?;
     let trial: hdf5::types::VarLenUnicode = trial.read_scalar()?;
     let identity = RunIdentity {
@@ -109,19 +110,19 @@ pub(crate) fn write_layout(file: &File, layout: &Layout) -> Result<(), Fault> {
 
 /// Reads and checks what [`write_layout`] wrote.
 pub(crate) fn read_layout(file: &File) -> Result<Layout, Fault> {
-    let arms_dataset = file.dataset("arms")?;
-    let arms = read_texts(&arms_dataset, "arms", AXIS_MAX)?;
+    let arms_dataset = open_dataset(file, "arms")?;
+    let arms = read_texts(file, "arms", AXIS_MAX)?;
     let control: u64 = read_attribute(&arms_dataset, "control")?;
     let radiotherapy: Vec<u8> = read_list_attribute(&arms_dataset, "radiotherapy", arms.len())?;
-    let strata = read_texts(&*file.dataset("strata")?, "strata", AXIS_MAX)?;
-    let exclusions = read_texts(&*file.dataset("exclusions")?, "exclusions", AXIS_MAX)?;
-    let edges_days: Vec<f64> = read_list(&file.group("time")?, "edges_days", AXIS_MAX + 1)?;
-    let group = file.group("histograms")?;
+    let strata = read_texts(file, "strata", AXIS_MAX)?;
+    let exclusions = read_texts(file, "exclusions", AXIS_MAX)?;
+    let edges_days: Vec<f64> = read_list(&open_group(file, "time")?, "edges_days", AXIS_MAX + 1)?;
+    let group = open_group(file, "histograms")?;
     let mut names = Vec::new();
     let mut histograms = Vec::new();
-    for name in read_texts(&*group.attr("order")?, "order", AXIS_MAX)? {
+    for name in read_texts_attribute(&group, "order")? {
         let edges: Vec<f64> = read_list(&group, &name, AXIS_MAX + 1)?;
-        let dataset = group.dataset(&name)?;
+        let dataset = open_dataset(&group, &name)?;
         let unit = read_text_attribute(&dataset, "units")?;
         names.push((name, edges.len().saturating_sub(1)));
         histograms.push(HistogramAxis { unit, edges });
@@ -247,7 +248,8 @@ fn write_histogram(
 
 /// Reads and checks the integer tallies.
 pub(crate) fn read_tally(file: &File, layout: &Layout) -> Result<Tally, Fault> {
-    let group = file.group("tally")?;
+    let group = open_group(file, "tally")?;
+    let tumour = open_group(&group, "tumour")?;
     let empty = Tally::empty(layout.shape.clone());
     let shapes: Vec<(String, Vec<usize>)> = empty
         .tables()
@@ -260,10 +262,7 @@ pub(crate) fn read_tally(file: &File, layout: &Layout) -> Result<Tally, Fault> {
             .find(|(other, _)| other == name)
             .ok_or_else(|| Fault::Problem(format!("unknown table {name}")))?;
         match name.strip_prefix("tumour/") {
-            Some(histogram) => {
-                let group = group.group("tumour")?.group(histogram)?;
-                read_array(&group, "patients", shape)
-            }
+            Some(histogram) => read_array(&open_group(&tumour, histogram)?, "patients", shape),
             None if *shape == [1] => Ok(read_array(&group, name, &[])?),
             None => read_array(&group, name, shape),
         }

@@ -12,7 +12,6 @@ use crate::error::{Conflict, ResultsError};
 use crate::folder::{Disk, Folder};
 use crate::layout::{Layout, RunIdentity};
 use crate::part::{Part, PartFile, PartInfo, write_part};
-use crate::result::same_run;
 use crate::whole;
 
 /// Committed parts.
@@ -173,22 +172,14 @@ impl<F: Folder> Store<F> {
     /// Checks a file in the folder: that it is a whole part of this run.
     ///
     /// # Errors
-    /// [`ResultsError::Foreign`] for a part of another run; otherwise as
-    /// [`crate::read_part`].
+    /// As [`crate::read_part_of`].
     pub fn check(
         folder: &F,
         name: &str,
         identity: &RunIdentity,
         layout: &Layout,
     ) -> Result<PartFile, ResultsError> {
-        let part = folder.read_part(name)?;
-        same_run(identity, layout, &part.identity, &part.layout).map_err(|problem| {
-            ResultsError::Foreign {
-                path: folder.path(name),
-                problem,
-            }
-        })?;
-        Ok(part)
+        folder.read_part(name, identity, layout)
     }
 
     /// Commits a file of the folder that [`Self::check`] has passed: moves it to its place. Once
@@ -215,9 +206,10 @@ impl<F: Folder> Store<F> {
     /// Reads a committed part again.
     ///
     /// # Errors
-    /// As [`crate::read_part`].
+    /// As [`crate::read_part_of`].
     pub fn read_part(&self, part: &PartInfo) -> Result<PartFile, ResultsError> {
-        self.folder.read_part(&part_name(&part.range))
+        let name = part_name(&part.range);
+        self.folder.read_part(&name, &self.identity, &self.layout)
     }
 
     /// Moves a synchronised file to its place.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hdf5::types::VarLenUnicode;
 use reseed_results::{ResultsError, read_part, read_records, read_result, write_result};
 use reseed_stats::Tally;
 
@@ -167,4 +168,127 @@ fn cells_changed_under_a_new_seal_are_noticed() {
             .unwrap();
     });
     expect("trial", &|file| file.unlink("trial").unwrap());
+}
+
+/// Whoever seals a file anew can make HDF5 look elsewhere, or for long, or take much memory.
+#[test]
+fn a_part_that_asks_for_more_than_it_holds_is_refused() {
+    let files = files();
+    let original = fs::read(&files.part).unwrap();
+    let expect = |problem: &str, change: &dyn Fn(&hdf5::File)| {
+        fs::write(&files.part, &original).unwrap();
+        tamper(&files.part, change);
+        let error = read_part(&files.part).unwrap_err();
+        assert!(matches!(error, ResultsError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(problem), "{error}");
+    };
+    let replace = |file: &hdf5::File, name: &str, chunk: usize, rows: usize| {
+        let words = file.dataset(name).unwrap();
+        let text = |name: &str| words.attr(name).unwrap().read_scalar::<VarLenUnicode>();
+        let (units, long_name) = (text("units").unwrap(), text("long_name").unwrap());
+        file.unlink(name).unwrap();
+        let builder = file.new_dataset::<u64>().deflate(9).chunk(chunk);
+        let column = builder.shape(rows).create(name).unwrap();
+        for (name, value) in [("units", units), ("long_name", long_name)] {
+            let attribute = column.new_attr::<VarLenUnicode>().create(name).unwrap();
+            attribute.write_scalar(&value).unwrap();
+        }
+    };
+    let keep_only_the_index = |file: &hdf5::File| {
+        let group = file.group("patients").unwrap();
+        group.delete_attr("order").unwrap();
+        let order = group.new_attr::<VarLenUnicode>().shape(1);
+        let index: VarLenUnicode = "index".parse().unwrap();
+        order.create("order").unwrap().write_raw(&[index]).unwrap();
+    };
+    expect("records of 1152921504606846976 patients", &|file| {
+        // They would be read for centuries.
+        replace(file, "patients/index", 1024, 1 << 60);
+        keep_only_the_index(file);
+    });
+    expect("index has chunks of more than", &|file| {
+        replace(file, "patients/index", 1 << 28, 1 << 28);
+    });
+    expect("index is stored through an unusual filter", &|file| {
+        file.unlink("patients/index").unwrap();
+        let builder = file.new_dataset::<u64>().fletcher32().chunk(8);
+        builder.shape(8).create("patients/index").unwrap();
+    });
+    expect("enrolled has its values in another file", &|file| {
+        file.unlink("tally/enrolled").unwrap();
+        let builder = file.new_dataset::<u64>().external("elsewhere", 0, 16);
+        builder.shape(2).create("tally/enrolled").unwrap();
+    });
+    expect("enrolled has its values in another file", &|file| {
+        file.unlink("tally/enrolled").unwrap();
+        let builder = file.new_dataset::<u64>().shape(2);
+        let builder = builder.virtual_map("elsewhere.h5", "x", 2, .., 2, ..);
+        builder.create("tally/enrolled").unwrap();
+    });
+    expect("tally is a link", &|file| {
+        file.unlink("tally").unwrap();
+        file.link_external("elsewhere.h5", "tally", "tally")
+            .unwrap();
+    });
+    expect("names no dataset", &|file| {
+        let group = file.group("histograms").unwrap();
+        group.delete_attr("order").unwrap();
+        let order = group.new_attr::<VarLenUnicode>().shape(1);
+        let elsewhere: VarLenUnicode = "/tally/ticks".parse().unwrap();
+        let order = order.create("order").unwrap();
+        order.write_raw(&[elsewhere]).unwrap();
+    });
+}
+
+/// HDF5 itself would go round for ever, or take what a number of the file says.
+#[test]
+fn heaps_that_would_hold_up_the_library_are_refused() {
+    let files = files();
+    let bytes = fs::read(&files.part).unwrap();
+    let data = &bytes[..bytes.len() - SEAL];
+    let heap = data.windows(4).position(|bytes| bytes == b"GCOL").unwrap();
+    let expect = |problem: &str, at: usize, change: &[u8]| {
+        let mut data = data.to_vec();
+        data[at..at + change.len()].copy_from_slice(change);
+        fs::write(&files.part, seal(&data)).unwrap();
+        let error = read_part(&files.part).unwrap_err();
+        assert!(matches!(error, ResultsError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(problem), "{error}");
+    };
+    // The first object becomes a free one of no length.
+    let mut endless = [0; 16];
+    expect("does not end", heap + 16, &endless);
+    endless[0] = 1;
+    endless[8..].copy_from_slice(&(1u64 << 40).to_le_bytes());
+    expect("is too long", heap + 16, &endless);
+    expect("unusual length", 10, &[4]);
+}
+
+#[test]
+fn a_long_text_that_many_labels_share_is_refused() {
+    const LENGTH: u32 = 1_234_567;
+    let files = files();
+    let long: VarLenUnicode = "x".repeat(LENGTH as usize).parse().unwrap();
+    tamper(&files.part, |file| {
+        file.unlink("strata").unwrap();
+        let builder = file.new_dataset::<VarLenUnicode>().shape(20_000);
+        let strata = builder.create("strata").unwrap();
+        strata.write_slice(&[long], 0..1).unwrap();
+    });
+    // Every label refers to the text of the first.
+    let bytes = fs::read(&files.part).unwrap();
+    let mut data = bytes[..bytes.len() - SEAL].to_vec();
+    // An entry is a length and the place of the text.
+    let length = LENGTH.to_le_bytes();
+    let first = data.windows(4).position(|bytes| bytes == length).unwrap();
+    let reference = data[first..first + 16].to_vec();
+    for entry in data[first..first + 20_000 * 16].chunks_exact_mut(16) {
+        entry.copy_from_slice(&reference);
+    }
+    fs::write(&files.part, seal(&data)).unwrap();
+    let error = read_part(&files.part).unwrap_err().to_string();
+    assert!(
+        error.contains("the texts of strata are too long"),
+        "{error}"
+    );
 }

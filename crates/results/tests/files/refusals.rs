@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use hdf5::types::VarLenUnicode;
 use reseed_results::{
-    FORMAT_VERSION, Part, ResultsError, RunIdentity, read_part, read_records, read_result,
-    write_part, write_result,
+    FORMAT_VERSION, Part, ResultsError, RunIdentity, read_part, read_part_of, read_records,
+    read_result, write_part, write_result,
 };
 
 use crate::common::{commit, identity, layout, names, part, tamper};
@@ -237,4 +237,21 @@ fn contents_that_do_not_fit_are_not_written() {
     let mut other = layout;
     other.strata[0].push('\0');
     refuse(&other, &good, "null character");
+}
+
+#[test]
+fn a_part_of_another_run_is_refused_before_its_tally_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(dir.path().join("part.h5"), &identity(), 3);
+    tamper(&path, |file| file.unlink("tally").unwrap());
+    let other = RunIdentity {
+        seed: 1,
+        ..identity()
+    };
+    let error = read_part_of(&path, &other, &layout(2, 3, 6)).unwrap_err();
+    assert!(matches!(error, ResultsError::Foreign { .. }), "{error}");
+    let error = read_part_of(&path, &identity(), &layout(2, 4, 6)).unwrap_err();
+    assert!(matches!(error, ResultsError::Foreign { .. }), "{error}");
+    let error = read_part_of(&path, &identity(), &layout(2, 3, 6)).unwrap_err();
+    assert!(matches!(error, ResultsError::Damaged { .. }), "{error}");
 }

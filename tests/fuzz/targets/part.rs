@@ -1,0 +1,4 @@
+//! libFuzzer's entry for [`reseed_tests::fuzz::part`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| reseed_tests::fuzz::part(data));
