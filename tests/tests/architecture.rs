@@ -18,13 +18,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["reseed-model", "reseed-stats", "reseed-trial"],
     ),
     ("reseed-results", &["reseed-stats", "reseed-trial"]),
-    "reseed-protocol",
-    "reseed-results",
-    "reseed-stats",
-    "reseed-trial",
-    "reseed-coordinator",
-    &[&["reseed-results", "reseed-stats", "reseed-trial"]],
-    (("reseed-protocol", &["reseed-trial"]),),
+    ("reseed-protocol", &["reseed-trial"]),
+    (
+        "reseed-coordinator",
+        &[
+            "reseed-protocol",
+            "reseed-results",
+            "reseed-stats",
+            "reseed-trial",
+        ],
+    ),
     (
         "reseed-worker",
         &[
@@ -46,6 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "reseed-results",
             "reseed-stats",
             "reseed-trial",
+            "reseed-worker",
         ],
     ),
 ];

@@ -63,7 +63,7 @@ proptest! {
         precision in 0.03..0.12f64, rarity in 10..2000u64, seed in any::<u64>(),
         first in prop_oneof![Just(0), 1..1_000_000u64], patients in 1..40_000u64,
         cuts in prop::collection::vec(0..40_000u64, 0..10),
-        order in Just(Vec::from_iter(0..100)).prop_shuffle(),
+        order in Just((0..100).collect::<Vec<u64>>()).prop_shuffle(),
     ) {
         let trial = trial(precision);
         let tally = |range: Range<u64>| tally(&trial, range, rarity, seed);
@@ -91,10 +91,8 @@ proptest! {
             prop_assert_eq!(front.commit(shard), Ok(()), "said again");
         }
         prop_assert_eq!(front.next(), None);
-        match expected {
-            Some(end) => prop_assert_eq!(front.judgement(), Judgement::Precise(end)),
-            None => prop_assert_eq!(front.judgement(), Judgement::Imprecise),
-        }
+        let judgement = expected.map_or(Judgement::Imprecise, Judgement::Precise);
+        prop_assert_eq!(front.judgement(), judgement);
         prop_assert_eq!(added, expected.unwrap_or(target.end), "and not a patient more");
         prop_assert_eq!(front.tally(), &tally(first..added));
     }
