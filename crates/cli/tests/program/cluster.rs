@@ -12,8 +12,7 @@ use crate::bench::{Bench, count_parts, signal};
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Many small shards, a tenth of them computed twice, and leases that run out soon.
-const COORDINATE: &str =
-    "coordinate small.toml --store s --shard-patients 120 --audit 10 --lease-seconds 1 \
+const COORDINATE: &str = "coordinate small.toml --store s --shard-patients 120 --audit 10 --lease-seconds 1 \
      --no-progress";
 
 /// A process that dies with the test.
@@ -94,7 +93,10 @@ fn two_workers_give_the_result_of_one_run() {
     let (coordinator, url) = coordinator(&bench, "--listen 127.0.0.1:0");
     // One sees the store, the other sends its parts over the network.
     let near = Process::start(&bench, &format!("work --connect {url} --threads 2"));
-    let far = Process::start(&bench, &format!("work --connect {url} --threads 1 --spool far"));
+    let far = Process::start(
+        &bench,
+        &format!("work --connect {url} --threads 1 --spool far"),
+    );
     let (code, said) = coordinator.end();
     assert_eq!(code, Some(0), "{said}");
     for worker in [near, far] {
@@ -104,7 +106,11 @@ fn two_workers_give_the_result_of_one_run() {
     }
     assert_eq!(bench.digest("s/result.h5"), golden);
     let again = bench.ok(&format!("{COORDINATE} --listen 127.0.0.1:0"));
-    assert!(again.stderr.contains("complete already"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("complete already"),
+        "{}",
+        again.stderr
+    );
 }
 
 /// Six faults, each after new parts were committed: the coordinator and each worker are killed
@@ -115,9 +121,8 @@ fn killed_workers_and_coordinators_change_nothing() {
     let golden = bench.golden();
     let (mut running, url) = coordinator(&bench, "--listen 127.0.0.1:0");
     let address = url.trim_start_matches("http://").to_owned();
-    let work = |spool: &str| {
-        Process::start(&bench, &format!("work --connect {url} --threads 1{spool}"))
-    };
+    let work =
+        |spool: &str| Process::start(&bench, &format!("work --connect {url} --threads 1{spool}"));
     let mut workers = [work(""), work(" --spool far")];
     let mut committed = 0;
     for fault in 0..6 {
@@ -128,7 +133,10 @@ fn killed_workers_and_coordinators_change_nothing() {
             running.kill();
             let kept = count_parts(&bench.path("s"));
             running = coordinator(&bench, &format!("--listen {address}")).0;
-            assert!(count_parts(&bench.path("s")) >= kept, "what was committed stays");
+            assert!(
+                count_parts(&bench.path("s")) >= kept,
+                "what was committed stays"
+            );
         } else {
             let which = fault / 2 % 2;
             let spool = if which == 0 { "" } else { " --spool far" };
@@ -212,7 +220,11 @@ fn a_cancelled_run_ends_and_goes_on_later() {
 #[test]
 fn beyond_loopback_nothing_is_served_in_the_clear() {
     let bench = Bench::new();
-    bench.fails(&format!("{COORDINATE} --listen 0.0.0.0:0"), 2, &["in the clear"]);
+    bench.fails(
+        &format!("{COORDINATE} --listen 0.0.0.0:0"),
+        2,
+        &["in the clear"],
+    );
     bench.fails("work --connect http://192.0.2.1:7461", 2, &["insecure"]);
 }
 

@@ -1,6 +1,7 @@
 //! The program as its users meet it: real processes, files and signals.
 
 mod bench;
+mod cluster;
 mod commands;
 mod interrupts;
 mod keys;

@@ -1,0 +1,198 @@
+//! Workers at the desk.
+
+use std::ops::Range;
+
+use reseed_coordinator::{Desk, Ledger, Millis, Offer, Rules};
+use reseed_protocol::Kind;
+use reseed_protocol::messages::{
+    Ask, Held, Machine, PartHeader, Pulse, Receipt, Registration, Release, RunSpec, Session,
+    Versions, Wait,
+};
+
+const LEASE_MS: u64 = 1000;
+
+fn versions() -> Versions {
+    Versions {
+        protocol_revision: 1,
+        engine: "0.1.0".into(),
+        model: "1".into(),
+    }
+}
+
+fn desk(shards: u64) -> Desk {
+    let rules = Rules {
+        lease_ms: LEASE_MS,
+        audits_per_mille: 0,
+        ..Rules::default()
+    };
+    let plan = (0..shards).map(|shard| shard * 10..shard * 10 + 10);
+    let offer = Offer {
+        run: RunSpec {
+            trial_toml: String::new(),
+            fingerprint: [7; 32],
+            seed: 1,
+        },
+        versions: versions(),
+        lease_ms: LEASE_MS,
+        part_bytes_max: 1000,
+        shared: None,
+    };
+    Desk::new(offer, Ledger::new(plan.collect(), rules))
+}
+
+fn worker(number: u8) -> Registration {
+    Registration {
+        session: Session([number; 16]),
+        name: format!("host-{number}"),
+        versions: versions(),
+        machine: Machine::default(),
+        holding: Vec::new(),
+    }
+}
+
+fn ask(desk: &mut Desk, number: u8, wanted: u32, now: u64) -> Vec<(u64, Range<u64>)> {
+    let session = Session([number; 16]);
+    let answer = desk.lease(&Ask { session, wanted }, Millis(now));
+    let grants = answer.expect("a known worker").grants.into_iter();
+    grants.map(|grant| (grant.attempt, grant.range)).collect()
+}
+
+fn header(number: u8, attempt: u64, range: Range<u64>, digest: u8) -> PartHeader {
+    PartHeader {
+        session: Session([number; 16]),
+        attempt,
+        range,
+        digest: [digest; 32],
+        file_bytes: 10,
+        shared_name: None,
+    }
+}
+
+#[test]
+fn another_version_is_refused_with_the_reason() {
+    let mut desk = desk(1);
+    for (change, says) in [
+        (
+            (|v| v.model = "2".into()) as fn(&mut Versions),
+            "model version 1",
+        ),
+        (|v| v.engine = "0.2.0".into(), "the worker 0.2.0"),
+        (|v| v.protocol_revision = 9, "revision 1"),
+    ] {
+        let mut stranger = worker(1);
+        change(&mut stranger.versions);
+        let refusal = desk
+            .register(stranger, Millis(0))
+            .expect_err("another version");
+        assert_eq!(refusal.kind, Kind::Version);
+        assert!(refusal.message.contains(says), "{}", refusal.message);
+    }
+}
+
+#[test]
+fn a_run_is_leased_delivered_and_over() {
+    let mut desk = desk(2);
+    let welcome = desk
+        .register(worker(1), Millis(0))
+        .expect("the same version");
+    assert_eq!(welcome.lease_ms, LEASE_MS);
+    let leases = ask(&mut desk, 1, 5, 1);
+    assert_eq!(leases.len(), 2);
+    for (attempt, range) in leases {
+        let receipt = desk.delivered(&header(1, attempt, range.clone(), 1), Millis(2));
+        assert_eq!(receipt, Ok(Receipt::Committed));
+        // Said again, it changes nothing.
+        let receipt = desk.delivered(&header(1, attempt, range, 1), Millis(2));
+        assert_eq!(receipt, Ok(Receipt::Discarded));
+    }
+    assert_eq!(desk.over(), Some(Wait::Finished));
+    desk.leave(Session([1; 16]), Millis(3));
+    assert!(desk.is_empty_since(Millis(0)));
+}
+
+#[test]
+fn who_has_not_registered_is_told_to() {
+    let mut desk = desk(1);
+    let session = Session([1; 16]);
+    let refusal = desk
+        .lease(&Ask { session, wanted: 1 }, Millis(0))
+        .expect_err("a stranger");
+    assert_eq!(refusal.kind, Kind::UnknownSession);
+    // A worker that was silent for long is a stranger again.
+    desk.register(worker(1), Millis(0))
+        .expect("the same version");
+    desk.tick(Millis(LEASE_MS * 100));
+    let ask = Ask { session, wanted: 1 };
+    assert!(desk.lease(&ask, Millis(LEASE_MS * 100)).is_err());
+}
+
+#[test]
+fn different_digests_name_both_workers() {
+    let mut desk = desk(1);
+    desk.register(worker(1), Millis(0))
+        .expect("the same version");
+    desk.register(worker(2), Millis(0))
+        .expect("the same version");
+    let (attempt, range) = ask(&mut desk, 1, 1, 0).remove(0);
+    desk.delivered(&header(1, attempt, range.clone(), 1), Millis(1))
+        .expect("a good part");
+    let refusal = desk
+        .delivered(&header(2, 0, range, 2), Millis(2))
+        .expect_err("a conflict");
+    assert_eq!(refusal.kind, Kind::Conflict);
+    assert!(refusal.message.contains("host-1") && refusal.message.contains("host-2"));
+    assert!(matches!(desk.over(), Some(Wait::Failed { .. })));
+}
+
+#[test]
+fn a_worker_cannot_speak_for_another_nor_upset_the_sums() {
+    let mut desk = desk(2);
+    desk.register(worker(1), Millis(0))
+        .expect("the same version");
+    desk.register(worker(2), Millis(0))
+        .expect("the same version");
+    let (attempt, _) = ask(&mut desk, 1, 1, 0).remove(0);
+    let release = Release {
+        session: Session([2; 16]),
+        attempts: vec![attempt],
+    };
+    desk.release(&release, Millis(1)).expect("a known worker");
+    assert_eq!(
+        desk.progress().shards_leased,
+        1,
+        "it is not the second worker's to hand back"
+    );
+    let held = |patients_done| {
+        vec![
+            Held {
+                attempt,
+                patients_done
+            };
+            3
+        ]
+    };
+    for patients_done in [4, u64::MAX] {
+        let pulse = Pulse {
+            session: Session([1; 16]),
+            held: held(patients_done),
+        };
+        desk.pulse(&pulse, Millis(2)).expect("a known worker");
+        assert_eq!(desk.patients_under_way(), patients_done.min(10));
+    }
+    desk.leave(Session([1; 16]), Millis(3));
+    assert_eq!(desk.patients_under_way(), 0);
+}
+
+#[test]
+fn a_drained_worker_gets_nothing_more() {
+    let mut desk = desk(3);
+    desk.register(worker(1), Millis(0))
+        .expect("the same version");
+    assert_eq!(desk.drain("nobody"), 0);
+    assert_eq!(desk.drain("host-1"), 1);
+    let session = Session([1; 16]);
+    let answer = desk
+        .lease(&Ask { session, wanted: 1 }, Millis(1))
+        .expect("a known worker");
+    assert!(answer.drain && answer.grants.is_empty());
+}
