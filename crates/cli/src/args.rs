@@ -85,6 +85,7 @@ pub(crate) enum Command {
     Run(Run),
     Coordinate(Coordinate),
     Work(JoinWork),
+    Status(Status),
     Drain(Drain),
     Cancel(Cancel),
     Compare(Compare),
@@ -185,8 +186,8 @@ impl Work {
 /// Hands out shards of the trial to `reseed work` processes, keeps what they deliver in a store,
 /// and merges it into the result when all is there: the result that `reseed run` gives, bit for
 /// bit, whatever happens to the workers. If the coordinator itself is stopped or killed, the same
-/// command goes on from the store, and the workers find it again. The address also serves a page
-/// for browsers (/), metrics for Prometheus (/metrics) and health checks.
+/// command goes on from the store, and the workers find it again. The address also serves the status as
+/// JSON (/status.json), metrics for Prometheus (/metrics) and health checks.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

@@ -46,6 +46,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Run(args) => commands::run::run(args, chatter),
         Command::Coordinate(args) => commands::coordinate::coordinate(args, chatter),
         Command::Work(args) => commands::work::work(args, chatter),
+        Command::Status(args) => commands::status::status(args),
         Command::Drain(args) => commands::operate::drain(args, chatter),
         Command::Cancel(args) => commands::operate::cancel(args, chatter),
         Command::Compare(args) => commands::compare::compare(args),

@@ -633,6 +633,10 @@ impl Agent {
                 }
             }
             Some(Ending::Stop { .. } | Ending::Drain) => {
+                if self.ending == Some(Ending::Drain) {
+                    // Threads that are free finish what they can still begin.
+                    self.compute(actions);
+                }
                 self.hand_back_queue(actions);
                 if self.work.is_empty() {
                     return self.exit(Outcome::Left, actions);

@@ -10,6 +10,7 @@ pub(crate) mod merge;
 pub(crate) mod operate;
 pub(crate) mod patient;
 pub(crate) mod run;
+pub(crate) mod status;
 pub(crate) mod trial;
 pub(crate) mod verify;
 pub(crate) mod work;
