@@ -25,7 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Failure> {
     let trial = trial(args)?;
     let store = access::make_folder(&args.store)?;
-    let out = args.out.clone().unwrap_or_else(|| store.join("result.h5"));
+    let out = args.out.clone();
+    let out = out.unwrap_or_else(|| args.store.join("result.h5"));
     if let Some(file) = gaps::existing(&out)? {
         return finished_before(&trial, &out, &file, args.json, chatter);
     }
