@@ -220,22 +220,28 @@ fn a_cancelled_run_ends_and_goes_on_later() {
 #[test]
 fn status_tells_why_nothing_runs_and_who_works() {
     let bench = Bench::new();
-    let (_running, url) = coordinator(&bench, "--listen 127.0.0.1:0");
+    let (_running, url) = coordinator(&bench, "--listen 127.0.0.1:0 --patients 60000");
     let told = bench.ok(&format!("status --connect {url}")).stdout;
     assert!(told.contains("no worker is connected"), "{told}");
     let _worker = Process::start(
         &bench,
         &format!("work --connect {url} --threads 1 --name ada"),
     );
-    wait_for_parts(&bench.path("s"), 3);
-    let report = bench.ok(&format!("status --connect {url} --json")).json();
-    assert_eq!(report["patients"], 6000);
+    // The estimate is worked out every now and then.
+    let begin = Instant::now();
+    let report = loop {
+        let report = bench.ok(&format!("status --connect {url} --json")).json();
+        if report["estimate"]["label"].is_string() {
+            break report;
+        }
+        assert!(begin.elapsed() < PATIENCE, "no estimate: {report}");
+    };
+    assert_eq!(report["patients"], 60000);
     assert!(
-        report["patients_committed"].as_u64() >= Some(240),
+        report["patients_committed"].as_u64() >= Some(120),
         "{report}"
     );
     assert_eq!(report["workers"][0]["name"], "ada");
-    assert!(report["estimate"]["label"].as_str().is_some(), "{report}");
 }
 
 #[test]
