@@ -80,6 +80,13 @@ struct Worker {
     rate: Rate,
 }
 
+impl Worker {
+    fn note_rate(&mut self, now: Millis) {
+        let under_way = self.under_way.values().sum::<u64>();
+        self.rate.note(self.delivered + under_way, now);
+    }
+}
+
 impl Desk {
     /// A desk without workers.
     pub fn new(offer: Offer, ledger: Ledger) -> Self {
@@ -292,6 +299,7 @@ impl Desk {
         let effects = self.ledger.apply(event, now);
         if let Some(worker) = self.workers.get_mut(&worker) {
             worker.delivered += patients;
+            worker.note_rate(now);
         }
         let mut receipt = None;
         for effect in effects {
@@ -538,7 +546,7 @@ impl Desk {
         self.sessions.insert(from.session, worker);
         self.names.insert(worker, from.name.clone());
         self.heard.insert((now, worker));
-        let fresh = Worker {
+        let mut fresh = Worker {
             session: from.session,
             machine: from.machine.clone(),
             heard: now,
@@ -549,6 +557,7 @@ impl Desk {
             delivered: 0,
             rate: Rate::default(),
         };
+        fresh.note_rate(now);
         self.workers.insert(worker, fresh);
         Ok(worker)
     }
@@ -601,9 +610,8 @@ impl Desk {
         if let Some(worker) = self.workers.get_mut(&worker) {
             self.under_way -= worker.under_way.values().sum::<u64>();
             worker.under_way = under_way;
-            let sum = worker.under_way.values().sum::<u64>();
-            self.under_way += sum;
-            worker.rate.note(worker.delivered + sum, now);
+            self.under_way += worker.under_way.values().sum::<u64>();
+            worker.note_rate(now);
         }
     }
 

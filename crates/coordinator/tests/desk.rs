@@ -196,3 +196,22 @@ fn a_drained_worker_gets_nothing_more() {
         .expect("a known worker");
     assert!(answer.drain && answer.grants.is_empty());
 }
+
+#[test]
+fn a_workers_rate_follows_its_deliveries_between_heartbeats() {
+    let mut desk = desk(10);
+    desk.register(worker(1), Millis(0))
+        .expect("a known version");
+    for second in 1..=5u64 {
+        let now = second * 1000 - 1;
+        for (attempt, range) in ask(&mut desk, 1, 2, now) {
+            let part = header(1, attempt, range, 1);
+            desk.delivered(&part, Millis(second * 1000))
+                .expect("wanted");
+        }
+    }
+    let (reports, _) = desk.worker_reports(Millis(5000));
+    // Two shards of ten patients a second; the first part of the last second counts at once.
+    let rate = reports[0].patients_per_second;
+    assert!((rate - 18.0).abs() < 1e-9, "{rate}");
+}
