@@ -4,6 +4,11 @@
 //! that the handshake has verified, or by the token. Certificates give the role that is written
 //! in them, the token gives every role. Without TLS and without a token everybody who reaches the
 //! coordinator is an operator: that is for loopback and for networks of which a user said so.
+//!
+//! Browsers take the token as the password of HTTP Basic. They also send it, like a certificate,
+//! in the name of their user when the page of somebody else asks them to. Therefore it makes them
+//! viewers only, and calls (which are what changes something) from any page are refused: programs
+//! that call have no pages.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,8 +16,10 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use reseed_protocol::channel::is_loopback;
 use reseed_protocol::credentials::{Role, Token};
 use rustls::pki_types::CertificateDer;
@@ -107,12 +114,20 @@ impl Guard {
         Self { token, clear }
     }
 
+    /// Says no to a request, in the words of its protocol.
+    pub(crate) fn refuse<B>(&self, refusal: Refusal, request: &Request<B>) -> Response {
+        refusal.respond(request, self.token.is_some())
+    }
+
     /// What the request may do; none for a stranger, who may ask for the coordinator's health.
     pub(crate) fn admit<B>(
         &self,
         certificate: Option<&PeerCertificate>,
         request: &Request<B>,
     ) -> Result<Option<Role>, Refusal> {
+        if !only_reads(request) && is_from_a_page(request.headers()) {
+            return Err(Refusal::Scripted);
+        }
         let known = self.identify(certificate, request);
         if is_about_health(request.uri().path()) {
             return Ok(known.ok());
@@ -126,8 +141,8 @@ impl Guard {
         request: &Request<B>,
     ) -> Result<Role, Refusal> {
         if let Some(token) = &self.token {
-            match bearer(request.headers()) {
-                Some(given) if token.matches(given) => return Ok(Role::Operator),
+            match presented(request) {
+                Some((given, role)) if token.matches(&given) => return Ok(role),
                 Some(_) => return Err(Refusal::WrongToken),
                 None => {}
             }
@@ -144,10 +159,31 @@ impl Guard {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
+/// The token that a request presents, and the role that it gives if it is right.
+fn presented<B>(request: &Request<B>) -> Option<(Vec<u8>, Role)> {
+    let value = request.headers().get(AUTHORIZATION)?.as_bytes();
+    let space = value.iter().position(|byte| *byte == b' ')?;
+    let (scheme, given) = (&value[..space], &value[space + 1..]);
+    if scheme.eq_ignore_ascii_case(b"Bearer") {
+        return Some((given.to_vec(), Role::Operator));
+    }
+    if scheme.eq_ignore_ascii_case(b"Basic") && only_reads(request) {
+        let decoded = BASE64_STANDARD.decode(given).ok()?;
+        let colon = decoded.iter().position(|byte| *byte == b':')?;
+        return Some((decoded[colon + 1..].to_vec(), Role::Viewer));
+    }
+    None
+}
+
+/// Whether a request can change nothing; those of gRPC are all of the other kind.
+fn only_reads<B>(request: &Request<B>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+/// Whether a browser asks because a page told it to. Browsers say so in every request that is
+/// not only for reading, and pages cannot make them leave it out.
+fn is_from_a_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site")
 }
 
 /// Whether a request asks only whether the coordinator is well; probes have no certificates.
@@ -192,24 +228,34 @@ pub(crate) enum Refusal {
          token"
     )]
     Misled,
+    #[error(
+        "the call is from a web page (which could make it in the name of whoever reads the page), \
+         use the program reseed"
+    )]
+    Scripted,
 }
 
 impl Refusal {
-    /// The refusal in the words of the asker's protocol.
-    pub(crate) fn respond(self, headers: &HeaderMap) -> Response {
-        let is_grpc = headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-        if is_grpc {
+    /// The refusal in the words of the asker's protocol. `with_token` is whether there is one to
+    /// ask for.
+    pub(crate) fn respond<B>(self, request: &Request<B>, with_token: bool) -> Response {
+        let kind = request.headers().get(CONTENT_TYPE);
+        if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
             return Status::unauthenticated(self.to_string()).into_http::<Body>();
         }
-        if self == Self::Misled {
+        if matches!(self, Self::Misled | Self::Scripted) {
             return plain(StatusCode::FORBIDDEN, &self);
         }
+        // With this challenge a browser asks its user for a name and a password.
+        let challenge = if with_token && only_reads(request) {
+            "Basic realm=\"reseed: any name, and the token as the password\", charset=\"UTF-8\""
+        } else {
+            "Bearer"
+        };
         let mut response = plain(StatusCode::UNAUTHORIZED, &self);
         response
             .headers_mut()
-            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         response
     }
 }
@@ -341,8 +387,69 @@ mod tests {
         let wrong = request("/", Some("Bearer 0123456789abcdef0123456789abcdeX"));
         let admitted = guard.admit(Some(&certificate(Role::Worker)), &wrong);
         assert_eq!(admitted, Err(Refusal::WrongToken));
-        let basic = request("/", Some(&format!("Basic {TOKEN}")));
-        assert_eq!(guard.admit(None, &basic), Err(Refusal::Unknown));
+    }
+
+    #[test]
+    fn browsers_give_the_token_as_a_password_and_may_only_look() {
+        let guard = guard(true, Clear::Never);
+        let basic = |text: &str| {
+            let encoded = BASE64_STANDARD.encode(text);
+            request("/status.json", Some(&format!("Basic {encoded}")))
+        };
+        for name in ["", "ada", "ada b"] {
+            let asked = basic(&format!("{name}:{TOKEN}"));
+            assert_eq!(guard.admit(None, &asked), Ok(Some(Role::Viewer)), "{name}");
+        }
+        for wrong in [
+            format!("{TOKEN}:"),
+            format!(":{TOKEN}:"),
+            format!(":{TOKEN} "),
+            ":".into(),
+        ] {
+            let admitted = guard.admit(None, &basic(&wrong));
+            assert_eq!(admitted, Err(Refusal::WrongToken), "{wrong}");
+        }
+        for unreadable in [
+            format!("Basic {TOKEN}"),
+            "Basic ====".into(),
+            "Basic".into(),
+        ] {
+            let asked = request("/", Some(&unreadable));
+            assert_eq!(guard.admit(None, &asked), Err(Refusal::Unknown));
+        }
+        let mut call = basic(&format!(":{TOKEN}"));
+        *call.method_mut() = Method::POST;
+        assert_eq!(guard.admit(None, &call), Err(Refusal::Unknown));
+    }
+
+    #[test]
+    fn no_page_makes_a_browser_call_in_the_name_of_its_user() {
+        let bearer = format!("Bearer {TOKEN}");
+        let operator = certificate(Role::Operator);
+        for (token, clear, certificate, authorization) in [
+            (false, Clear::Loopback, None, None),
+            (false, Clear::Trusted, None, None),
+            (false, Clear::Never, Some(&operator), None),
+            (true, Clear::Never, None, Some(&*bearer)),
+        ] {
+            let guard = guard(token, clear);
+            for (header, value) in [
+                ("origin", "http://evil.example"),
+                ("origin", "null"),
+                ("origin", "http://localhost:7000"),
+                ("sec-fetch-site", "cross-site"),
+            ] {
+                let mut call = request("http://localhost:7000/drain", authorization);
+                *call.method_mut() = Method::POST;
+                let admitted = guard.admit(certificate, &call);
+                assert_eq!(admitted, Ok(Some(Role::Operator)), "a program may call");
+                call.headers_mut()
+                    .insert(header, HeaderValue::from_static(value));
+                assert_eq!(guard.admit(certificate, &call), Err(Refusal::Scripted));
+                *call.method_mut() = Method::GET;
+                assert!(guard.admit(certificate, &call).is_ok(), "looking is free");
+            }
+        }
     }
 
     #[test]
@@ -379,17 +486,25 @@ mod tests {
 
     #[test]
     fn refusals_speak_the_callers_protocol() {
-        let mut headers = HeaderMap::new();
-        let http = Refusal::Unknown.respond(&headers);
+        let mut asked = request("/", None);
+        let http = Refusal::Unknown.respond(&asked, false);
         assert_eq!(http.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(http.headers()[WWW_AUTHENTICATE], "Bearer");
-        let misled = Refusal::Misled.respond(&headers);
-        assert_eq!(misled.status(), StatusCode::FORBIDDEN);
-        headers.insert(
+        let http = Refusal::Unknown.respond(&asked, true);
+        let challenge = http.headers()[WWW_AUTHENTICATE].to_str().expect("ASCII");
+        assert!(challenge.starts_with("Basic realm="), "{challenge}");
+        for foul in [Refusal::Misled, Refusal::Scripted] {
+            let response = foul.respond(&asked, true);
+            assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        }
+        *asked.method_mut() = Method::POST;
+        let http = Refusal::Unknown.respond(&asked, true);
+        assert_eq!(http.headers()[WWW_AUTHENTICATE], "Bearer");
+        asked.headers_mut().insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/grpc+proto"),
         );
-        let grpc = Refusal::WrongToken.respond(&headers);
+        let grpc = Refusal::WrongToken.respond(&asked, true);
         assert_eq!(grpc.status(), StatusCode::OK);
         assert_eq!(grpc.headers()["grpc-status"], "16");
         let message = grpc.headers()["grpc-message"].to_str().expect("ASCII");

@@ -472,7 +472,7 @@ impl House {
             Ok(role) => role,
             Err(refusal) => {
                 tracing::debug!(peer = %visitor.address, path = request.uri().path(), "{refusal}");
-                return Ok(refusal.respond(request.headers()));
+                return Ok(self.guard.refuse(refusal, &request));
             }
         };
         if role.is_some() {
