@@ -4,9 +4,12 @@ mod auth;
 mod calls;
 mod listener;
 mod metrics;
+mod page;
 mod pages;
+mod plot;
 mod run;
 mod tls;
+mod watching;
 
 pub use auth::{Forbidden, Peer, PeerCertificate, require_operator, require_worker};
 pub use listener::{Counters, Limits, ListenError, Listener, ServerSecurity, Transport, serve};

@@ -11,9 +11,11 @@
 pub mod channel;
 pub mod credentials;
 pub mod messages;
+pub mod plot;
 mod refusal;
 pub mod status;
 mod translate;
+pub mod words;
 
 pub use refusal::{Kind, Refusal, Retry};
 pub use translate::prose;

@@ -9,13 +9,14 @@ use reseed_protocol::messages::{
 use reseed_protocol::wire::coordinator_server::Coordinator;
 use reseed_protocol::{Kind, Refusal, wire};
 use reseed_results::Disk;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::auth::{Forbidden, Peer, require_operator, require_worker};
 use super::metrics::{Call, Metrics};
+use super::watching::{Pace, Watching};
 use crate::message::Millis;
 use crate::service::{Announced, Incoming, Service};
 
@@ -25,10 +26,6 @@ const DELIVERIES_MAX: usize = 256;
 const CHUNK_TIME_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a part that are held before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
-/// Reports that are streamed at a time.
-const WATCHERS_MAX: usize = 256;
-/// Shortest time between two reports of a stream.
-const WATCH_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 /// Time since the coordinator started. It only ever goes forward, whatever is done to the clock
 /// of the machine.
@@ -52,19 +49,24 @@ pub(crate) struct Calls {
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<Metrics>,
     deliveries: Arc<Semaphore>,
-    watchers: Arc<Semaphore>,
+    watching: Watching,
 }
 
 type Answered<T> = Result<Response<T>, Status>;
 
 impl Calls {
-    pub(crate) fn new(service: Arc<Service<Disk>>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        service: Arc<Service<Disk>>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        watching: Watching,
+    ) -> Self {
         Self {
             service,
             clock,
             metrics,
             deliveries: Arc::new(Semaphore::new(DELIVERIES_MAX)),
-            watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
+            watching,
         }
     }
 
@@ -190,12 +192,6 @@ fn header(message: Option<wire::DeliverRequest>) -> Result<PartHeader, Status> {
     }
 }
 
-fn permit(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Status> {
-    Arc::clone(semaphore)
-        .try_acquire_owned()
-        .map_err(|_| Refusal::new(Kind::Limit, "too many are watching; come back later").into())
-}
-
 #[tonic::async_trait]
 impl Coordinator for Calls {
     async fn register(
@@ -318,22 +314,14 @@ impl Coordinator for Calls {
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Answered<Self::WatchStream> {
         // Whoever was let in may look.
-        let permit = permit(&self.watchers)?;
         let interval_ms = request.into_inner().interval_ms;
-        let interval = Duration::from_millis(interval_ms.into()).max(WATCH_INTERVAL_MIN);
-        let (service, clock) = (Arc::clone(&self.service), self.clock);
-        let (reports, stream) = mpsc::channel(1);
-        tokio::spawn(async move {
-            let _permit = permit;
-            loop {
-                let report = service.report(clock.now());
-                if reports.send(Ok(report.into())).await.is_err() || interval_ms == 0 {
-                    return;
-                }
-                tokio::time::sleep(interval).await;
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(stream)))
+        let pace = match interval_ms {
+            0 => Pace::Once,
+            _ => Pace::Every(Duration::from_millis(interval_ms.into())),
+        };
+        let reports = self.watching.reports(pace, |report| Ok(report.into()));
+        let reports = reports.map_err(|error| Refusal::new(Kind::Limit, error.to_string()))?;
+        Ok(Response::new(reports))
     }
 
     async fn drain(&self, request: Request<wire::DrainRequest>) -> Answered<wire::DrainResponse> {

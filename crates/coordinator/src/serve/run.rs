@@ -9,13 +9,14 @@ use reseed_protocol::status::StatusReport;
 use reseed_protocol::wire::coordinator_server::CoordinatorServer;
 use reseed_results::{Disk, ResultFile, ResultsError, write_result};
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::calls::{Calls, Clock};
 use super::listener::{self, Listener};
 use super::metrics::Metrics;
 use super::pages::{self, Shown};
+use super::watching::Watching;
 use crate::message::{Fatal, Millis, Phase};
 use crate::opening::{OpenError, Opening, Terms, open};
 use crate::service::Service;
@@ -122,6 +123,7 @@ impl Coordination {
             Ok(false) => Ok(Ending::Stopped),
             Err(error) => Err(error),
         };
+        server.announce_end();
         if !matches!(ending, Ok(Ending::Stopped)) {
             farewell(&service, clock).await;
         }
@@ -132,6 +134,7 @@ impl Coordination {
 
 /// The task that answers connections.
 struct Server {
+    ended: watch::Sender<bool>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -139,16 +142,19 @@ struct Server {
 impl Server {
     fn start(listener: Listener, service: Arc<Service<Disk>>, clock: Clock) -> Self {
         let metrics = Arc::new(Metrics::new(listener.counters()));
+        let (ended, end) = watch::channel(false);
+        let watching = Watching::new(Arc::clone(&service), clock, end);
         let shown = Shown {
             service: Arc::clone(&service),
             clock,
             metrics: Arc::clone(&metrics),
+            watching: watching.clone(),
         };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let (health, probes) = tonic_health::server::health_reporter();
             health.set_serving::<CoordinatorServer<Calls>>().await;
-            let calls = CoordinatorServer::new(Calls::new(service, clock, metrics))
+            let calls = CoordinatorServer::new(Calls::new(service, clock, metrics, watching))
                 .max_decoding_message_size(reseed_protocol::MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(reseed_protocol::MESSAGE_BYTES_MAX);
             let mut routes = tonic::service::Routes::new(calls).add_service(probes);
@@ -166,7 +172,12 @@ impl Server {
             };
             listener::serve(listener, router, stopped, GRACE).await;
         });
-        Self { stop, task }
+        Self { ended, stop, task }
+    }
+
+    /// Whoever watches gets the last report.
+    fn announce_end(&self) {
+        self.ended.send_replace(true);
     }
 
     async fn stop(self) {
