@@ -357,7 +357,8 @@ pub(crate) struct JoinWork {
 
 /// Show where a run stands: progress, workers, slow shards, the estimate so far
 ///
-/// On a terminal the report stays and is brought up to date; otherwise it is printed once.
+/// On a terminal it fills the screen and is kept up to date until the run ends or `q` is pressed
+/// (with --follow, line by line); otherwise it is printed once.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     #[command(flatten)]
@@ -371,7 +372,7 @@ pub(crate) struct Status {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Go on until the run has ended, without a terminal too
+    /// Print reports, one after the other, until the run has ended
     #[arg(long, conflicts_with = "once")]
     pub(crate) follow: bool,
 }

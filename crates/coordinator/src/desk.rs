@@ -458,11 +458,12 @@ impl Desk {
         Some(reason.into())
     }
 
-    /// The workers last heard of, and how many others there are.
+    /// The workers last heard of, in the order of their numbers, and how many others there are.
     pub fn worker_reports(&self, now: Millis) -> (Vec<WorkerReport>, usize) {
         let recent = self.heard.iter().rev().take(WORKERS_LISTED);
-        let reports: Vec<WorkerReport> =
+        let mut reports: Vec<WorkerReport> =
             recent.map(|(_, id)| self.worker_report(*id, now)).collect();
+        reports.sort_by_key(|report| report.worker);
         let unlisted = self.workers.len() - reports.len();
         (reports, unlisted)
     }

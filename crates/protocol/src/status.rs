@@ -43,7 +43,7 @@ pub struct StatusReport {
     pub seconds_running: f64,
     /// Counts of everything.
     pub counts: Counts,
-    /// Workers, those heard of last coming first.
+    /// The workers heard of last, in the order of their numbers.
     pub workers: Vec<WorkerReport>,
     /// Workers that are not listed because there are too many.
     pub workers_unlisted: u32,

@@ -30,11 +30,17 @@ impl Bench {
         self.dir.path().join(name)
     }
 
+    /// A command of `reseed` in this folder.
     pub(crate) fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(RESEED);
+        let mut command = self.program(RESEED);
+        command.args(line.split_whitespace());
         command
-            .current_dir(self.dir.path())
-            .args(line.split_whitespace());
+    }
+
+    /// Another program in this folder.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command.current_dir(self.dir.path());
         command
     }
 

@@ -16,7 +16,7 @@ const COORDINATE: &str = "coordinate small.toml --store s --shard-patients 120 -
      --no-progress";
 
 /// A process that dies with the test.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -27,7 +27,7 @@ impl Drop for Process {
 }
 
 impl Process {
-    fn start(bench: &Bench, line: &str) -> Self {
+    pub(crate) fn start(bench: &Bench, line: &str) -> Self {
         let child = bench
             .command(line)
             .stdout(Stdio::null())
@@ -37,13 +37,13 @@ impl Process {
     }
 
     /// Kills it as a lost machine would.
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.0.kill().expect("it runs");
         self.0.wait().expect("it ended");
     }
 
     /// Waits for its end and returns its exit code and what it said.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let begin = Instant::now();
         while self.0.try_wait().expect("a child").is_none() {
             assert!(begin.elapsed() < PATIENCE, "it does not end");
@@ -61,7 +61,7 @@ impl Process {
 }
 
 /// Starts a coordinator and waits for the URL that it tells workers.
-fn coordinator(bench: &Bench, options: &str) -> (Process, String) {
+pub(crate) fn coordinator(bench: &Bench, options: &str) -> (Process, String) {
     let mut process = Process::start(bench, &format!("{COORDINATE} {options}"));
     let stderr = process.0.stderr.take().expect("piped");
     let mut lines = BufReader::new(stderr);

@@ -1,9 +1,12 @@
 //! The program as its users meet it: real processes, files and signals.
 
 mod bench;
+mod browser;
 mod cluster;
 mod commands;
 mod interrupts;
 mod keys;
+mod page;
 mod precision;
 mod runs;
+mod status;

@@ -91,25 +91,24 @@ fn length(part: u64, whole: u64) -> String {
     format!("{:.1}", 1000.0 * share.min(1.0))
 }
 
-/// Words for numbers, for the templates.
-#[expect(unreachable_pub, reason = "made public by askama")]
-mod filters {
-    use askama::{Result, Values, filter_fn};
+/// Words for numbers, of which templates give references.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "templates pass everything by reference"
+)]
+mod say {
     use reseed_protocol::words;
 
-    #[filter_fn]
-    pub fn grouped(number: &u64, _: &dyn Values) -> Result<String> {
-        Ok(words::grouped(*number))
+    pub(super) fn grouped(number: &u64) -> String {
+        words::grouped(*number)
     }
 
-    #[filter_fn]
-    pub fn rounded(number: &f64, _: &dyn Values) -> Result<String> {
-        Ok(words::rounded(*number))
+    pub(super) fn rounded(number: &f64) -> String {
+        words::rounded(*number)
     }
 
-    #[filter_fn]
-    pub fn duration(seconds: &f64, _: &dyn Values) -> Result<String> {
-        Ok(words::duration(*seconds))
+    pub(super) fn duration(seconds: &f64) -> String {
+        words::duration(*seconds)
     }
 }
 
