@@ -48,8 +48,7 @@ fn a_browser_sees_the_run_go_on_and_end() {
     assert!(!text.contains("no worker is connected"), "{text}");
     browser.until(&format!("{COMMITTED} > {}", committed.unwrap_or(0)));
     browser.until(&format!("{POINTS} > {}", points.unwrap_or(0)));
-    let size = browser.value("document.querySelector('.plot .line').getBBox().width > 100");
-    assert_eq!(size, true, "the line is drawn");
+    browser.until("document.querySelector('.plot .line').getBBox().width > 100");
     assert_eq!(browser.value("window.chosen.isConnected"), true);
 
     let (code, said) = running.end();

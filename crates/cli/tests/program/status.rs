@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use vt100::Parser;
 
-use crate::bench::{Bench, RESEED};
+use crate::bench::{Bench, Ended, RESEED};
 use crate::cluster::{Process, coordinator};
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -179,5 +179,34 @@ fn a_terminal_that_can_do_nothing_gets_plain_text() {
             shown.trim_start().starts_with("small: "),
             "line by line:\n{shown}"
         );
+    }
+}
+
+/// A run without workers ends as soon as it is cancelled, wherever its followers are between two
+/// reports.
+#[test]
+fn whoever_follows_a_run_hears_of_its_end() {
+    let bench = Bench::new();
+    let (_running, url) = coordinator(&bench, "--listen 127.0.0.1:0");
+    let follow = |_| {
+        std::thread::sleep(Duration::from_millis(200));
+        let mut command = bench.command(&format!("status --connect {url} --follow --json"));
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        child.expect("the program starts")
+    };
+    let followers: Vec<Child> = (0..5).map(follow).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    bench.ok(&format!("cancel --connect {url} --reason enough"));
+    for follower in followers {
+        let ended = Ended::of(follower.wait_with_output().expect("a child"));
+        assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+        let last = ended.stdout.lines().last().expect("a report");
+        let report: serde_json::Value = serde_json::from_str(last).expect("JSON");
+        assert_eq!(report["phase"], "failed", "{report}");
+        let problem = report["problem"].as_str().expect("text");
+        assert!(problem.contains("enough"), "{problem}");
     }
 }
