@@ -11,7 +11,6 @@ use ndarray::{Array1, ArrayViewD, IxDyn, s};
 use reseed_stats::TallyError;
 
 use crate::error::ResultsError;
-use crate::layout::LIST_MAX;
 
 /// What can go wrong inside a file, before its path is known.
 #[derive(Debug)]
@@ -207,15 +206,6 @@ pub(crate) fn write_list_attribute<T: H5Type>(
     Ok(())
 }
 
-/// Writes a list of texts as an attribute.
-pub(crate) fn write_texts_attribute<S: AsRef<str>>(
-    at: &Location,
-    name: &str,
-    values: &[S],
-) -> Result<(), Fault> {
-    write_list_attribute(at, name, &texts(values)?)
-}
-
 /// Writes a list of texts.
 pub(crate) fn write_texts<S: AsRef<str>>(
     group: &Group,
@@ -283,11 +273,6 @@ pub(crate) fn read_attribute<T: H5Type>(at: &Location, name: &str) -> Result<T, 
     Ok(attribute.read_scalar()?)
 }
 
-/// Reads a text attribute.
-pub(crate) fn read_text_attribute(at: &Location, name: &str) -> Result<String, Fault> {
-    checked_text(&read_attribute(at, name)?, name)
-}
-
 /// Reads a list attribute of exactly this length.
 pub(crate) fn read_list_attribute<T: H5Type>(
     at: &Location,
@@ -322,19 +307,8 @@ pub(crate) fn read_texts(group: &Group, name: &str, most: usize) -> Result<Vec<S
     Ok(texts)
 }
 
-/// Reads a list of texts that is an attribute, of at most [`LIST_MAX`].
-pub(crate) fn read_texts_attribute(at: &Location, name: &str) -> Result<Vec<String>, Fault> {
-    let attribute = at.attr(name)?;
-    check_type::<VarLenUnicode>(&attribute, name)?;
-    list_length(&attribute, name, LIST_MAX)?;
-    let values: Vec<VarLenUnicode> = attribute.read_raw()?;
-    values
-        .iter()
-        .map(|value| checked_text(value, name))
-        .collect()
-}
-
-fn list_length(container: &Container, name: &str, most: usize) -> Result<usize, Fault> {
+/// Checks that a dataset or attribute is a list of at most `most`, and returns its length.
+pub(crate) fn list_length(container: &Container, name: &str, most: usize) -> Result<usize, Fault> {
     let shape = container.shape();
     ensure(shape.len() == 1 && shape[0] <= most, || {
         format!("{name} has shape {shape:?}, expected a list of at most {most}")
