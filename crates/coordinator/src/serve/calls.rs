@@ -7,12 +7,14 @@ use reseed_protocol::messages::{
     Ask, Failed, PartHeader, Pulse, Receipt, Registration, Release, Session,
 };
 use reseed_protocol::wire::coordinator_server::Coordinator;
-use reseed_protocol::{Kind, Refusal, wire};
+use reseed_protocol::{Kind, Refusal, trace_context, wire};
 use reseed_results::Disk;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 
 use super::auth::{Forbidden, Peer, require_operator, require_worker};
 use super::metrics::{Call, Metrics};
@@ -55,6 +57,16 @@ pub(crate) struct Calls {
     watchers: Arc<Semaphore>,
 }
 
+/// The span of a call, within the caller's trace. Who calls and about which shard is recorded
+/// once it is known.
+macro_rules! call_span {
+    ($name:literal, $request:expr) => {{
+        let span = info_span!($name, worker = Empty, shard = Empty, attempt = Empty);
+        trace_context::adopt(&span, $request.metadata());
+        span
+    }};
+}
+
 type Answered<T> = Result<Response<T>, Status>;
 
 impl Calls {
@@ -85,15 +97,46 @@ impl Calls {
         Ok(act(&self.service, message, self.clock.now())?)
     }
 
+    /// Notes in the present span which worker calls.
+    fn record_worker(&self, session: Session) {
+        if let Some(worker) = self.service.desk().worker(session) {
+            Span::current().record("worker", worker.0);
+        }
+    }
+
     /// Does something with files where it keeps nobody waiting.
     async fn with_files<T: Send + 'static>(
         &self,
         act: impl FnOnce(&Service<Disk>, Millis) -> T + Send + 'static,
     ) -> Result<T, Status> {
         let (service, clock) = (Arc::clone(&self.service), self.clock);
-        spawn_blocking(move || act(&service, clock.now()))
+        let span = Span::current();
+        spawn_blocking(move || span.in_scope(|| act(&service, clock.now())))
             .await
             .map_err(|error| Status::internal(format!("the coordinator failed: {error}")))
+    }
+
+    /// Takes a part when there is room for one more at a time.
+    async fn deliver_in_turn(
+        &self,
+        request: Request<Streaming<wire::DeliverRequest>>,
+    ) -> Answered<wire::DeliverResponse> {
+        let _timed = self.metrics.time(Call::Deliver);
+        allow(&request, require_worker)?;
+        // The semaphore is never closed.
+        let _turn = self.deliveries.acquire().await;
+        match self.receive(request.into_inner()).await {
+            Ok(receipt) => {
+                self.metrics.note_receipt(receipt);
+                Ok(Response::new(receipt.into()))
+            }
+            Err(status) => {
+                let refusal = Refusal::from(status.clone());
+                self.metrics.note_refusal(refusal.kind);
+                tracing::warn!(kind = ?refusal.kind, "a part was not taken: {refusal}");
+                Err(status)
+            }
+        }
     }
 
     async fn receive(
@@ -101,6 +144,11 @@ impl Calls {
         mut stream: Streaming<wire::DeliverRequest>,
     ) -> Result<Receipt, Status> {
         let header = header(next(&mut stream).await?)?;
+        self.record_worker(header.session);
+        let shard = format!("{}..{}", header.range.start, header.range.end);
+        let span = Span::current();
+        span.record("shard", shard)
+            .record("attempt", header.attempt);
         let announced = self
             .with_files(move |service, now| service.announce(header, now))
             .await??;
@@ -123,7 +171,9 @@ impl Calls {
         }
         let reception = self.write(reception, buffer).await?;
         let timed = self.metrics.time(Call::Commit);
-        let finish = move |service: &Service<Disk>, now| reception.finish(service, now);
+        let finish = move |service: &Service<Disk>, now| {
+            info_span!("commit").in_scope(|| reception.finish(service, now))
+        };
         let receipt = self.with_files(finish).await??;
         drop(timed);
         Ok(receipt)
@@ -202,6 +252,7 @@ impl Coordinator for Calls {
         &self,
         request: Request<wire::RegisterRequest>,
     ) -> Answered<wire::RegisterResponse> {
+        let _span = call_span!("register", request).entered();
         let name = request.get_ref().name.clone();
         let answer = self.answer(
             Call::Register,
@@ -210,24 +261,30 @@ impl Coordinator for Calls {
             |service, registration: Registration, now| service.register(registration, now),
         );
         match &answer {
-            Ok(welcome) => tracing::info!(worker = welcome.worker, name, "a worker registered"),
+            Ok(welcome) => {
+                Span::current().record("worker", welcome.worker);
+                tracing::info!(name, "a worker registered");
+            }
             Err(status) => tracing::warn!(name, "a worker was refused: {}", status.message()),
         }
         Ok(Response::new(answer?.into()))
     }
 
     async fn lease(&self, request: Request<wire::LeaseRequest>) -> Answered<wire::LeaseResponse> {
+        let _span = call_span!("lease", request).entered();
         let answer = self.answer(
             Call::Lease,
             request,
             require_worker,
-            |service, ask: Ask, now| service.lease(&ask, now),
+            |service, ask: Ask, now| {
+                self.record_worker(ask.session);
+                service.lease(&ask, now)
+            },
         )?;
         for grant in &answer.grants {
             tracing::debug!(
                 attempt = grant.attempt,
-                start = grant.range.start,
-                end = grant.range.end,
+                shard = %format_args!("{}..{}", grant.range.start, grant.range.end),
                 purpose = ?grant.purpose,
                 "leased a shard"
             );
@@ -248,53 +305,41 @@ impl Coordinator for Calls {
         Ok(Response::new(answer.into()))
     }
 
-    #[tracing::instrument(level = "debug", skip_all)]
     async fn deliver(
         &self,
         request: Request<Streaming<wire::DeliverRequest>>,
     ) -> Answered<wire::DeliverResponse> {
-        let _timed = self.metrics.time(Call::Deliver);
-        allow(&request, require_worker)?;
-        // The semaphore is never closed.
-        let _turn = self.deliveries.acquire().await;
-        match self.receive(request.into_inner()).await {
-            Ok(receipt) => {
-                self.metrics.note_receipt(receipt);
-                Ok(Response::new(receipt.into()))
-            }
-            Err(status) => {
-                let refusal = Refusal::from(status.clone());
-                self.metrics.note_refusal(refusal.kind);
-                tracing::warn!(kind = ?refusal.kind, "a part was not taken: {refusal}");
-                Err(status)
-            }
-        }
+        let span = call_span!("deliver", request);
+        self.deliver_in_turn(request).instrument(span).await
     }
 
     async fn release(
         &self,
         request: Request<wire::ReleaseRequest>,
     ) -> Answered<wire::ReleaseResponse> {
+        let _span = call_span!("release", request).entered();
         self.answer(
             Call::Release,
             request,
             require_worker,
-            |service, release: Release, now| service.release(&release, now),
+            |service, release: Release, now| {
+                self.record_worker(release.session);
+                service.release(&release, now)
+            },
         )?;
         Ok(Response::new(wire::ReleaseResponse {}))
     }
 
     async fn fail(&self, request: Request<wire::FailRequest>) -> Answered<wire::FailResponse> {
+        let _span = call_span!("fail", request).entered();
         self.answer(
             Call::Fail,
             request,
             require_worker,
             |service, failed: Failed, now| {
-                tracing::warn!(
-                    attempt = failed.attempt,
-                    "a worker failed: {}",
-                    failed.error
-                );
+                self.record_worker(failed.session);
+                Span::current().record("attempt", failed.attempt);
+                tracing::warn!("a worker failed: {}", failed.error);
                 service.fail(failed, now)
             },
         )?;
@@ -302,11 +347,13 @@ impl Coordinator for Calls {
     }
 
     async fn leave(&self, request: Request<wire::LeaveRequest>) -> Answered<wire::LeaveResponse> {
+        let _span = call_span!("leave", request).entered();
         self.answer(
             Call::Leave,
             request,
             require_worker,
             |service, session: Session, now| {
+                self.record_worker(session);
                 service.leave(session, now);
                 Ok(())
             },
