@@ -9,7 +9,7 @@ use reseed_protocol::messages::{
 use reseed_protocol::wire::coordinator_server::Coordinator;
 use reseed_protocol::{Kind, Refusal, trace_context, wire};
 use reseed_results::Disk;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -53,6 +53,8 @@ pub(crate) struct Calls {
     pub(crate) service: Arc<Service<Disk>>,
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<Metrics>,
+    /// Rings whenever a call may have ended the run.
+    news: Arc<Notify>,
     deliveries: Arc<Semaphore>,
     watchers: Arc<Semaphore>,
 }
@@ -70,8 +72,14 @@ macro_rules! call_span {
 type Answered<T> = Result<Response<T>, Status>;
 
 impl Calls {
-    pub(crate) fn new(service: Arc<Service<Disk>>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        service: Arc<Service<Disk>>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        news: Arc<Notify>,
+    ) -> Self {
         Self {
+            news,
             service,
             clock,
             metrics,
@@ -174,8 +182,10 @@ impl Calls {
         let finish = move |service: &Service<Disk>, now| {
             info_span!("commit").in_scope(|| reception.finish(service, now))
         };
-        let receipt = self.with_files(finish).await??;
+        let finished = self.with_files(finish).await?;
         drop(timed);
+        self.news.notify_one();
+        let receipt = finished?;
         Ok(receipt)
     }
 
@@ -343,6 +353,7 @@ impl Coordinator for Calls {
                 service.fail(failed, now)
             },
         )?;
+        self.news.notify_one();
         Ok(Response::new(wire::FailResponse {}))
     }
 
@@ -400,6 +411,7 @@ impl Coordinator for Calls {
         let reason = reseed_protocol::prose(&request.into_inner().reason);
         tracing::info!(reason, "the run is cancelled");
         self.service.desk().cancel(reason, self.clock.now());
+        self.news.notify_one();
         Ok(Response::new(wire::CancelResponse {}))
     }
 }
