@@ -1,6 +1,7 @@
 //! gRPC calls: checks who calls, translates, and asks the service.
 
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use reseed_protocol::messages::{
@@ -23,6 +24,9 @@ use crate::service::{Announced, Incoming, Service};
 
 /// Parts that are received at a time; others wait for their turn.
 const DELIVERIES_MAX: usize = 256;
+/// Parts that are checked and committed at a time, for each processor. HDF5 reads one at a time
+/// whatever is asked of it; more would only fill the memory with tallies.
+const COMMITS_PER_PROCESSOR: usize = 2;
 /// Longest silence within a delivery.
 const CHUNK_TIME_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a part that are held before they are written.
@@ -56,6 +60,7 @@ pub(crate) struct Calls {
     /// Rings whenever a call may have ended the run.
     news: Arc<Notify>,
     deliveries: Arc<Semaphore>,
+    commits: Arc<Semaphore>,
     watchers: Arc<Semaphore>,
 }
 
@@ -78,12 +83,14 @@ impl Calls {
         metrics: Arc<Metrics>,
         news: Arc<Notify>,
     ) -> Self {
+        let processors = available_parallelism().map_or(1, usize::from);
         Self {
             news,
             service,
             clock,
             metrics,
             deliveries: Arc::new(Semaphore::new(DELIVERIES_MAX)),
+            commits: Arc::new(Semaphore::new(COMMITS_PER_PROCESSOR * processors)),
             watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
         }
     }
@@ -178,6 +185,8 @@ impl Calls {
             }
         }
         let reception = self.write(reception, buffer).await?;
+        // The semaphore is never closed.
+        let _turn = self.commits.acquire().await;
         let timed = self.metrics.time(Call::Commit);
         let finish = move |service: &Service<Disk>, now| {
             info_span!("commit").in_scope(|| reception.finish(service, now))
