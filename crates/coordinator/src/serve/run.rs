@@ -41,8 +41,6 @@ pub enum Ending {
     Complete {
         /// The result.
         file: Box<ResultFile>,
-        /// Whether its precision was reached; `None` if none was asked for.
-        precise: Option<bool>,
         /// The last report.
         report: Box<StatusReport>,
     },
@@ -243,11 +241,8 @@ async fn complete(
     .await??;
     tracing::info!(digest = %file.digest, "the result is written");
     service.set_finished();
-    // The guard must be gone before the report takes it again.
-    let precise = service.books().is_precise();
     Ok(Ending::Complete {
         file: Box::new(file),
-        precise,
         report: Box::new(service.report(clock.now())),
     })
 }
