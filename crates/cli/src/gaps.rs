@@ -66,12 +66,20 @@ impl Summary {
         }
     }
 
-    /// As [`Self::of`], of the result of a goal.
-    pub(crate) fn of_goal(goal: &Goal, file: &ResultFile) -> Self {
-        let trial = goal.trial;
+    /// As [`Self::of`], of a trial's result, which may have a precision.
+    pub(crate) fn of_trial(trial: &Trial, out: &Path, file: &ResultFile) -> Self {
         Self {
             precise: trial.precision.map(|_| trial.precise_enough(&file.tally)),
-            ..Self::of(goal.out, file)
+            ..Self::of(out, file)
+        }
+    }
+
+    /// The same, of so many patients simulated in this time.
+    pub(crate) fn simulated(self, patients_simulated: u64, seconds: f64) -> Self {
+        Self {
+            patients_simulated,
+            seconds,
+            ..self
         }
     }
 
@@ -150,12 +158,9 @@ pub(crate) fn fill(
     }
     let simulated = parts.tally.screened() - already;
     let file = parts.merge(goal, work.threads)?;
-    let summary = Summary {
-        patients_simulated: simulated,
-        seconds: started.elapsed().as_secs_f64(),
-        ..Summary::of_goal(goal, &file)
-    };
-    Ok((file, summary))
+    let summary = Summary::of_trial(goal.trial, goal.out, &file);
+    let seconds = started.elapsed().as_secs_f64();
+    Ok((file, summary.simulated(simulated, seconds)))
 }
 
 /// The shards that are neither in the base nor in the store.

@@ -75,12 +75,6 @@ impl<F: Folder> Books<F> {
         needed.map(|info| info.path.clone()).collect()
     }
 
-    /// Whether the precision is reached; `None` if none was asked for.
-    pub fn is_precise(&self) -> Option<bool> {
-        let front = self.front.as_ref()?;
-        Some(matches!(front.judgement(), Judgement::Precise(_)))
-    }
-
     /// The primary comparison at the last sample.
     pub fn estimate(&self) -> Option<&Estimate> {
         self.estimate.as_ref()

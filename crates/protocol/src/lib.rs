@@ -14,6 +14,7 @@ pub mod messages;
 pub mod plot;
 mod refusal;
 pub mod status;
+pub mod trace_context;
 mod translate;
 pub mod words;
 

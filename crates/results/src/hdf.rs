@@ -11,7 +11,6 @@ use ndarray::{Array1, ArrayViewD, IxDyn, s};
 use reseed_stats::TallyError;
 
 use crate::error::ResultsError;
-use crate::layout::LIST_MAX;
 
 /// What can go wrong inside a file, before its path is known.
 #[derive(Debug)]
@@ -79,6 +78,10 @@ pub(crate) fn ensure(condition: bool, problem: impl FnOnce() -> String) -> Resul
 /// Largest chunk that is read, bytes; larger ones than are written here.
 const CHUNK_BYTES_MAX: usize = 4 << 20;
 
+/// Fewest values that a chunk has on average, unless one has all: HDF5 keeps books about every chunk
+/// that it reads.
+const CHUNK_VALUES_MIN: usize = 1024;
+
 /// Texts that are read at once.
 const TEXTS_AT_ONCE: usize = 256;
 /// Longest text of a list on average, bytes, and how much more the list may have.
@@ -114,18 +117,25 @@ pub(crate) fn open_dataset(group: &Group, name: &str) -> Result<Dataset, Fault> 
         storage.get_external()?.is_empty() && storage.get_layout()? != Storage::Virtual,
         || format!("{name} has its values in another file"),
     )?;
-    let chunk_bytes = match storage.get_chunk()? {
-        Some(chunk) => chunk
+    let chunk = storage.get_chunk()?;
+    let chunk_bytes = chunk.as_ref().map_or(Some(0), |chunk| {
+        let value_bytes = dataset.dtype().ok()?.size();
+        chunk
             .iter()
-            .try_fold(dataset.dtype()?.size(), |size, axis| {
-                size.checked_mul(*axis)
-            }),
-        None => Some(0),
-    };
+            .try_fold(value_bytes, |bytes, axis| bytes.checked_mul(*axis))
+    });
     ensure(
         chunk_bytes.is_some_and(|bytes| bytes <= CHUNK_BYTES_MAX),
         || format!("{name} has chunks of more than {CHUNK_BYTES_MAX} bytes"),
     )?;
+    let shape = dataset.shape();
+    let count = chunk.into_iter().flatten().zip(&shape);
+    let count = count.fold(1, |count: usize, (chunk, axis)| {
+        count.saturating_mul(axis.div_ceil(chunk.max(1)))
+    });
+    ensure(count <= 1 + dataset.size() / CHUNK_VALUES_MIN, || {
+        format!("{name} is stored in {count} chunks")
+    })?;
     let mut stored_bytes = 0;
     if chunk_bytes != Some(0) {
         dataset.chunks_visit(|chunk| {
@@ -207,15 +217,6 @@ pub(crate) fn write_list_attribute<T: H5Type>(
     Ok(())
 }
 
-/// Writes a list of texts as an attribute.
-pub(crate) fn write_texts_attribute<S: AsRef<str>>(
-    at: &Location,
-    name: &str,
-    values: &[S],
-) -> Result<(), Fault> {
-    write_list_attribute(at, name, &texts(values)?)
-}
-
 /// Writes a list of texts.
 pub(crate) fn write_texts<S: AsRef<str>>(
     group: &Group,
@@ -283,11 +284,6 @@ pub(crate) fn read_attribute<T: H5Type>(at: &Location, name: &str) -> Result<T, 
     Ok(attribute.read_scalar()?)
 }
 
-/// Reads a text attribute.
-pub(crate) fn read_text_attribute(at: &Location, name: &str) -> Result<String, Fault> {
-    checked_text(&read_attribute(at, name)?, name)
-}
-
 /// Reads a list attribute of exactly this length.
 pub(crate) fn read_list_attribute<T: H5Type>(
     at: &Location,
@@ -322,19 +318,8 @@ pub(crate) fn read_texts(group: &Group, name: &str, most: usize) -> Result<Vec<S
     Ok(texts)
 }
 
-/// Reads a list of texts that is an attribute, of at most [`LIST_MAX`].
-pub(crate) fn read_texts_attribute(at: &Location, name: &str) -> Result<Vec<String>, Fault> {
-    let attribute = at.attr(name)?;
-    check_type::<VarLenUnicode>(&attribute, name)?;
-    list_length(&attribute, name, LIST_MAX)?;
-    let values: Vec<VarLenUnicode> = attribute.read_raw()?;
-    values
-        .iter()
-        .map(|value| checked_text(value, name))
-        .collect()
-}
-
-fn list_length(container: &Container, name: &str, most: usize) -> Result<usize, Fault> {
+/// Checks that a dataset or attribute is a list of at most `most`, and returns its length.
+pub(crate) fn list_length(container: &Container, name: &str, most: usize) -> Result<usize, Fault> {
     let shape = container.shape();
     ensure(shape.len() == 1 && shape[0] <= most, || {
         format!("{name} has shape {shape:?}, expected a list of at most {most}")

@@ -18,6 +18,7 @@ mod scales;
 mod seal;
 mod sections;
 mod store;
+mod texts;
 mod whole;
 
 pub use digest::{Digest, part_digest, result_digest};

@@ -9,17 +9,16 @@ use reseed_stats::{RecordColumn, Tally};
 use crate::digest::{ColumnHead, Digest, DigestWriter, part_digest};
 use crate::error::ResultsError;
 use crate::hdf::{
-    Fault, ensure, open, read_attribute, read_list_attribute, read_text_attribute, write_attribute,
-    write_list_attribute, write_text_attribute,
+    Fault, ensure, open, read_attribute, read_list_attribute, write_attribute, write_list_attribute,
 };
 use crate::layout::{Layout, RunIdentity};
 use crate::records::{self, TableReader, TableWriter};
 use crate::result::same_run;
 use crate::sections::{
-    FORMAT_VERSION, PART, RESULT, read_head, read_layout, read_tally, write_head, write_layout,
+    FORMAT_VERSION, Format, read_head, read_layout, read_tally, write_head, write_layout,
     write_tally,
 };
-use crate::{seal, whole};
+use crate::{heap, seal, whole};
 
 /// The output for a shard.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,21 +93,22 @@ pub fn write_part(
         &part.tally,
         &part.records,
     );
+    let texts = Format::Part.texts();
     let build = |file: &File| {
         layout.check()?;
         check_range(&part.range, &part.tally)?;
         part.tally.check()?;
         let rows = records::check(&part.records, layout)?;
         records::check_rows(part.records.is_empty(), rows, &part.tally)?;
-        write_head(file, PART, identity, digest, part.tally.screened())?;
+        write_head(file, Format::Part, identity, digest, part.tally.screened())?;
         write_list_attribute(file, "range", &[part.range.start, part.range.end])?;
-        write_text_attribute(file, "worker", &part.attempt.worker)?;
+        texts.write_attribute(file, "worker", &part.attempt.worker)?;
         write_attribute(file, "attempt", &part.attempt.number)?;
         write_attribute(file, "seconds", &part.attempt.seconds)?;
-        write_layout(file, layout)?;
-        write_tally(file, layout, &part.tally)?;
+        write_layout(file, Format::Part, layout)?;
+        write_tally(file, Format::Part, layout, &part.tally)?;
         let heads: Vec<ColumnHead> = part.records.iter().map(ColumnHead::of).collect();
-        TableWriter::create(file, &heads, rows, layout)?.write(&part.records)
+        TableWriter::create(file, Format::Part, &heads, rows, layout)?.write(&part.records)
     };
     let written = whole::write(path, build, read_part)?;
     if written.info.digest != digest {
@@ -132,7 +132,7 @@ pub fn write_part(
 /// [`ResultsError`] if the file cannot be read, is not a part, is newer than this program, or
 /// does not hold what it promises.
 pub fn read_part(path: &Path) -> Result<PartFile, ResultsError> {
-    read_open_part(&open_as(path, PART)?, path)
+    read_open_part(&open_as(path, Format::Part)?, path)
 }
 
 /// As [`read_part`], for a part that must be of this run: another one is refused before its
@@ -153,7 +153,7 @@ pub fn read_part_of(
             })
         })
     };
-    read_checked(&open_as(path, PART)?, path, is_ours).map_err(|fault| fault.reading(path))
+    read_checked(&open_as(path, Format::Part)?, path, is_ours).map_err(|fault| fault.reading(path))
 }
 
 /// Reads a part whose seal and format have been checked.
@@ -166,14 +166,14 @@ fn read_checked(
     path: &Path,
     is_wanted: impl FnOnce(&RunIdentity, &Layout) -> Result<(), Fault>,
 ) -> Result<PartFile, Fault> {
-    let (identity, digest) = read_head(file)?;
-    let layout = read_layout(file)?;
+    let (identity, digest) = read_head(file, Format::Part)?;
+    let layout = read_layout(file, Format::Part)?;
     is_wanted(&identity, &layout)?;
-    let tally = read_tally(file, &layout)?;
+    let tally = read_tally(file, Format::Part, &layout)?;
     let range: Vec<u64> = read_list_attribute(file, "range", 2)?;
     let range = range[0]..range[1];
     check_range(&range, &tally)?;
-    let table = TableReader::open(file)?;
+    let table = TableReader::open(file, Format::Part)?;
     let columns = table.heads(&layout)?;
     table.check_rows(&tally)?;
     let mut writer = DigestWriter::part(
@@ -189,7 +189,7 @@ fn read_checked(
         format!("its contents have digest {found}, but it promises {digest}")
     })?;
     let attempt = Attempt {
-        worker: read_text_attribute(file, "worker")?,
+        worker: Format::Part.texts().read_attribute(file, "worker")?,
         number: read_attribute(file, "attempt")?,
         seconds: read_attribute(file, "seconds")?,
     };
@@ -216,10 +216,10 @@ pub fn read_records(
     path: &Path,
     rows: Option<Range<u64>>,
 ) -> Result<Vec<RecordColumn>, ResultsError> {
-    let (file, _) = open_sealed(path, "part or result of a reseed run")?;
+    let (file, format) = open_sealed(path)?;
     let read = || -> Result<Vec<RecordColumn>, Fault> {
-        let layout = read_layout(&file)?;
-        let table = TableReader::open(&file)?;
+        let layout = read_layout(&file, format)?;
+        let table = TableReader::open(&file, format)?;
         table.heads(&layout)?;
         table.read(rows.unwrap_or(0..table.rows()))
     };
@@ -241,23 +241,40 @@ fn check_range(range: &Range<u64>, tally: &Tally) -> Result<(), Fault> {
     )
 }
 
-/// Opens a part or result after checking its seal, and tells which of the two it is.
-/// `expected` is what an error calls a file that is neither.
-pub(crate) fn open_sealed(
+/// Opens a part or a result after checking its seal, and tells which of the two it is.
+pub(crate) fn open_sealed(path: &Path) -> Result<(File, Format), ResultsError> {
+    open_one_of(path, &Format::ALL, "part or result of a reseed run")
+}
+
+/// Opens a file of the wanted format after checking its seal.
+pub(crate) fn open_as(path: &Path, wanted: Format) -> Result<File, ResultsError> {
+    Ok(open_one_of(path, &[wanted], wanted.description())?.0)
+}
+
+/// `expected` is what an error calls a file that is none of the wanted.
+fn open_one_of(
     path: &Path,
+    wanted: &[Format],
     expected: &'static str,
-) -> Result<(File, String), ResultsError> {
-    seal::check(path, expected)?;
-    let file = open(path).map_err(|fault| fault.reading(path))?;
+) -> Result<(File, Format), ResultsError> {
     let kind = |problem: String| ResultsError::Kind {
         path: path.to_path_buf(),
         expected,
         problem,
     };
-    let format = read_text_attribute(&file, "format")
-        .map_err(|_| kind("it has no attribute format".into()))?;
-    if format != PART && format != RESULT {
-        return Err(kind(format!("its format is {format:?}")));
+    seal::check(path, expected)?;
+    if wanted.contains(&Format::Result) {
+        heap::check(path)?;
+    }
+    let file = open(path).map_err(|fault| fault.reading(path))?;
+    let format = Format::of(&file).ok_or_else(|| kind("it has no attribute format".into()))?;
+    if !wanted.contains(&format) {
+        return Err(kind(format!("it looks like a {}", format.description())));
+    }
+    let name = format.texts().read_attribute(&file, "format");
+    let name = name.map_err(|_| kind("its format cannot be read".into()))?;
+    if name != format.name() {
+        return Err(kind(format!("its format is {name:?}")));
     }
     let version: u32 =
         read_attribute(&file, "format_version").map_err(|fault| fault.reading(path))?;
@@ -269,22 +286,4 @@ pub(crate) fn open_sealed(
         });
     }
     Ok((file, format))
-}
-
-/// Opens a file of the wanted format after checking its seal.
-pub(crate) fn open_as(path: &Path, wanted: &str) -> Result<File, ResultsError> {
-    let expected = if wanted == PART {
-        "part of a reseed run"
-    } else {
-        "result of a reseed run"
-    };
-    let (file, found) = open_sealed(path, expected)?;
-    if found == wanted {
-        return Ok(file);
-    }
-    Err(ResultsError::Kind {
-        path: path.to_path_buf(),
-        expected,
-        problem: format!("its format is {found}"),
-    })
 }

@@ -9,12 +9,11 @@ use ndarray::{Array1, Array2, ArrayView2, s};
 use reseed_stats::{RecordColumn, RecordValues, Tally};
 
 use crate::digest::{ColumnHead, DigestWriter, ValueKind};
-use crate::hdf::{
-    DEFLATE_LEVEL, Fault, describe, ensure, open, open_dataset, open_group, read_text_attribute,
-    read_texts_attribute, write_texts, write_texts_attribute,
-};
+use crate::hdf::{DEFLATE_LEVEL, Fault, ensure, open, open_dataset, open_group, write_texts};
 use crate::layout::{AXIS_MAX, LIST_MAX, Layout};
 use crate::scales::Scales;
+use crate::sections::Format;
+use crate::texts::TextForm;
 
 /// Name of the column that says which patient a row is; it labels the rows of all others.
 pub const INDEX_COLUMN: &str = "index";
@@ -87,11 +86,13 @@ impl TableWriter {
     /// Creates the table. Without columns there is none.
     pub(crate) fn create(
         file: &File,
+        format: Format,
         heads: &[ColumnHead],
         rows: u64,
         layout: &Layout,
     ) -> Result<Self, Fault> {
         check_heads(heads, layout)?;
+        let texts = format.texts();
         let mut columns = Vec::with_capacity(heads.len());
         if heads.is_empty() {
             return Ok(Self { columns });
@@ -99,7 +100,7 @@ impl TableWriter {
         let rows = usize::try_from(rows).map_err(|_| format!("{rows} rows are too many"))?;
         let group = file.create_group("patients")?;
         let names: Vec<&str> = heads.iter().map(|head| head.name.as_str()).collect();
-        write_texts_attribute(&group, "order", &names)?;
+        texts.write_list_attribute(&group, "order", &names)?;
         for head in heads {
             let dataset = match head.kind {
                 ValueKind::U64 => create_column::<u64>(&group, head, rows),
@@ -107,11 +108,13 @@ impl TableWriter {
                 ValueKind::U8 => create_column::<u8>(&group, head, rows),
                 ValueKind::F64 => create_column::<f64>(&group, head, rows),
             }?;
-            describe(&dataset, &head.unit, &head.description)?;
+            texts.describe(&dataset, &head.unit, &head.description)?;
             columns.push((head.clone(), dataset));
         }
         let table = Self { columns };
-        table.label(&group, layout)?;
+        if format == Format::Result {
+            table.label(&group, layout)?;
+        }
         Ok(table)
     }
 
@@ -139,7 +142,7 @@ impl TableWriter {
     /// Copies rows of another file's table to the rows from `to` on, piece by piece.
     pub(crate) fn copy(&self, to: u64, from: &Path, rows: Range<u64>) -> Result<(), Fault> {
         let piece = |fault: Fault| Fault::Other(fault.reading(from));
-        let reader = TableReader::open(&open(from).map_err(piece)?).map_err(piece)?;
+        let reader = checked_table(from).map_err(piece)?;
         for ((head, dataset), (_, source)) in self.columns.iter().zip(&reader.columns) {
             let step = CHUNK_VALUES.div_ceil(head.width) as u64;
             let mut start = rows.start;
@@ -154,6 +157,13 @@ impl TableWriter {
     }
 }
 
+/// The table of a file whose seal and format have been checked.
+fn checked_table(path: &Path) -> Result<TableReader, Fault> {
+    let file = open(path)?;
+    let format = Format::of(&file).ok_or_else(|| "it has no format".to_owned())?;
+    TableReader::open(&file, format)
+}
+
 /// The patient table of a file.
 pub(crate) struct TableReader {
     columns: Vec<(ColumnHead, Dataset)>,
@@ -162,7 +172,8 @@ pub(crate) struct TableReader {
 
 impl TableReader {
     /// Opens the table; a file without one has no columns and no rows.
-    pub(crate) fn open(file: &File) -> Result<Self, Fault> {
+    pub(crate) fn open(file: &File, format: Format) -> Result<Self, Fault> {
+        let texts = format.texts();
         let mut table = Self {
             columns: Vec::new(),
             rows: 0,
@@ -171,9 +182,9 @@ impl TableReader {
             return Ok(table);
         }
         let group = open_group(file, "patients")?;
-        for name in read_texts_attribute(&group, "order")? {
+        for name in texts.read_list_attribute(&group, "order")? {
             let dataset = open_dataset(&group, &name)?;
-            let (head, rows) = read_head(name, &dataset)?;
+            let (head, rows) = read_head(name, &dataset, texts)?;
             ensure(table.columns.is_empty() || rows == table.rows, || {
                 format!(
                     "column {} has {rows} rows instead of {}",
@@ -259,7 +270,7 @@ fn create_column<T: H5Type>(
     })
 }
 
-fn read_head(name: String, dataset: &Dataset) -> Result<(ColumnHead, u64), Fault> {
+fn read_head(name: String, dataset: &Dataset, texts: TextForm) -> Result<(ColumnHead, u64), Fault> {
     let shape = dataset.shape();
     let (rows, width) = match shape[..] {
         [rows] => (rows, 1),
@@ -278,8 +289,8 @@ fn read_head(name: String, dataset: &Dataset) -> Result<(ColumnHead, u64), Fault
         .find(|(descriptor, _)| *descriptor == found)
         .map(|(_, kind)| *kind)
         .ok_or_else(|| Fault::Problem(format!("column {name} has an unknown type")))?;
-    let unit = read_text_attribute(dataset, "units")?;
-    let description = read_text_attribute(dataset, "long_name")?;
+    let unit = texts.read_attribute(dataset, "units")?;
+    let description = texts.read_attribute(dataset, "long_name")?;
     let head = ColumnHead {
         name,
         unit,

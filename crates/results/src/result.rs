@@ -17,7 +17,7 @@ use crate::layout::{Layout, RunIdentity};
 use crate::part::{Attempt, open_as, open_sealed, read_open_part};
 use crate::records::{TableReader, TableWriter};
 use crate::sections::{
-    PART, RESULT, read_head, read_layout, read_tally, write_head, write_layout, write_tally,
+    Format, read_head, read_layout, read_tally, write_head, write_layout, write_tally,
 };
 use crate::whole;
 
@@ -75,9 +75,15 @@ pub fn write_result(
     let head = &merged.head;
     let digest = result_digest(&head.identity.trial_toml, head.identity.seed, &head.tally);
     let build = |file: &File| {
-        write_head(file, RESULT, &head.identity, digest, head.tally.screened())?;
-        write_layout(file, &head.layout)?;
-        write_tally(file, &head.layout, &head.tally)?;
+        write_head(
+            file,
+            Format::Result,
+            &head.identity,
+            digest,
+            head.tally.screened(),
+        )?;
+        write_layout(file, Format::Result, &head.layout)?;
+        write_tally(file, Format::Result, &head.layout, &head.tally)?;
         write_estimates(file, &head.layout, &head.tally)?;
         write_ranges(file, &merged.ranges())?;
         write_provenance(file, &merged.shards, notes)?;
@@ -103,7 +109,7 @@ pub fn write_result(
 /// [`ResultsError`] if the file cannot be read, is not a result, is newer than this program, or
 /// does not hold what it promises.
 pub fn read_result(path: &Path) -> Result<ResultFile, ResultsError> {
-    read_open_result(&open_as(path, RESULT)?, path)
+    read_open_result(&open_as(path, Format::Result)?, path)
 }
 
 fn read_open_result(file: &File, path: &Path) -> Result<ResultFile, ResultsError> {
@@ -111,9 +117,9 @@ fn read_open_result(file: &File, path: &Path) -> Result<ResultFile, ResultsError
 }
 
 fn read_checked(file: &File) -> Result<ResultFile, Fault> {
-    let (identity, digest) = read_head(file)?;
-    let layout = read_layout(file)?;
-    let tally = read_tally(file, &layout)?;
+    let (identity, digest) = read_head(file, Format::Result)?;
+    let layout = read_layout(file, Format::Result)?;
+    let tally = read_tally(file, Format::Result, &layout)?;
     let found = result_digest(&identity.trial_toml, identity.seed, &tally);
     ensure(found == digest, || {
         format!("its contents have digest {found}, but it promises {digest}")
@@ -128,7 +134,7 @@ fn read_checked(file: &File) -> Result<ResultFile, Fault> {
     ensure(whole, || {
         "its shards, ranges and screened patients do not agree".into()
     })?;
-    let table = TableReader::open(file)?;
+    let table = TableReader::open(file, Format::Result)?;
     ensure(
         shards
             .iter()
@@ -208,8 +214,8 @@ impl Merged {
     }
 
     fn read(path: &Path) -> Result<Self, ResultsError> {
-        let (file, format) = open_sealed(path, "part or result of a reseed run")?;
-        let (head, entries) = if format == PART {
+        let (file, format) = open_sealed(path)?;
+        let (head, entries) = if format == Format::Part {
             let part = read_open_part(&file, path)?;
             let entry = ShardEntry {
                 range: part.info.range,
@@ -279,7 +285,13 @@ impl Merged {
 
     fn write_records(&self, file: &File) -> Result<(), Fault> {
         let rows = self.shards.iter().map(|shard| shard.entry.rows).sum();
-        let table = TableWriter::create(file, &self.head.columns, rows, &self.head.layout)?;
+        let table = TableWriter::create(
+            file,
+            Format::Result,
+            &self.head.columns,
+            rows,
+            &self.head.layout,
+        )?;
         let mut row = 0;
         for shard in &self.shards {
             let source = shard.first_row..shard.first_row + shard.entry.rows;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::OnceLock;
 
-use hdf5::types::{FixedAscii, VarLenUnicode};
+use hdf5::types::VarLenUnicode;
 use hdf5::{Dataset, File, Group, H5Type, Location};
 use reseed_results::{Attempt, HistogramAxis, INDEX_COLUMN, Layout, Part, RunIdentity, write_part};
 use reseed_stats::{
@@ -231,7 +231,11 @@ fn create_dataset(group: &Group, name: &str, bytes: &mut Bytes<'_>) -> hdf5::Res
         2 => create::<u8>(group, name, bytes),
         3 => create::<f64>(group, name, bytes),
         4 => create::<VarLenUnicode>(group, name, bytes),
-        5 => create::<FixedAscii<8>>(group, name, bytes),
+        5 => group
+            .new_dataset_builder()
+            .with_data(&text(bytes))
+            .create(name)
+            .map(drop),
         6 => create::<i64>(group, name, bytes),
         _ => create::<f32>(group, name, bytes),
     }
@@ -272,7 +276,11 @@ fn set_attribute(at: &Location, bytes: &mut Bytes<'_>) -> hdf5::Result<()> {
         2 => create_attribute::<u8>(at, name, bytes),
         3 => create_attribute::<f64>(at, name, bytes),
         4 => create_attribute::<VarLenUnicode>(at, name, bytes),
-        5 => create_attribute::<FixedAscii<8>>(at, name, bytes),
+        5 => at
+            .new_attr_builder()
+            .with_data(&text(bytes))
+            .create(name)
+            .map(drop),
         6 => create_attribute::<i64>(at, name, bytes),
         _ => Ok(()),
     }
@@ -373,25 +381,34 @@ impl FromBytes for f64 {
     }
 }
 
-impl FromBytes for FixedAscii<8> {
-    fn take(bytes: &mut Bytes<'_>) -> Self {
-        let letters: Vec<u8> = (0..8).map(|_| bytes.next() % 128).collect();
-        Self::from_ascii(&letters).expect("eight letters")
-    }
-}
-
 /// A word of the format, or whatever text the bytes are.
 impl FromBytes for VarLenUnicode {
     fn take(bytes: &mut Bytes<'_>) -> Self {
-        let length = usize::from(bytes.next());
-        let text = if let Some(word) = WORDS.get(length) {
-            (*word).to_owned()
-        } else {
-            let letters: Vec<u8> = (0..length % 64).map(|_| bytes.next().max(1)).collect();
-            String::from_utf8_lossy(&letters).into_owned()
-        };
-        Self::from_str(&text).expect("a text without a null character")
+        Self::from_str(&word(bytes)).expect("a text without a null character")
     }
+}
+
+fn word(bytes: &mut Bytes<'_>) -> String {
+    let length = usize::from(bytes.next());
+    if let Some(word) = WORDS.get(length) {
+        return (*word).to_owned();
+    }
+    let letters: Vec<u8> = (0..length % 64).map(|_| bytes.next().max(1)).collect();
+    String::from_utf8_lossy(&letters).into_owned()
+}
+
+/// Texts as parts keep them; the last one may lack its end.
+fn text(bytes: &mut Bytes<'_>) -> Vec<u8> {
+    let count = bytes.next() % 4;
+    let mut text = Vec::new();
+    for _ in 0..count {
+        text.extend(word(bytes).bytes());
+        text.push(0);
+    }
+    if bytes.next() > 250 {
+        text.pop();
+    }
+    text
 }
 
 /// HDF5 data of one of a few valid parts.

@@ -1,6 +1,6 @@
 //! `reseed coordinate`: a trial over many workers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,15 +10,17 @@ use reseed_coordinator::{Attempt, Rules, Terms};
 use reseed_protocol::status::StatusReport;
 use reseed_results::{Layout, ResultFile};
 use reseed_trial::Trial;
-use serde::Serialize;
 
 use crate::args::Coordinate;
 use crate::exit::Failure;
+use crate::gaps::Summary;
 use crate::identity::{self, ENGINE_VERSION};
-use crate::output::{Chatter, grouped, print_json};
+use crate::output::{Chatter, grouped};
 use crate::progress::Meter;
 use crate::{access, gaps, machine, precision, shards, signals, source};
 
+/// Files that a coordinator has open at most: parts on their way in, and the store's own.
+const FILES_MAX: usize = 512;
 /// Between two looks at a flag that a signal sets.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -45,7 +47,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
     let resumed = coordination.opening().patients_resumed;
     let mut meter = Meter::new(chatter.progress, trial.patients, resumed);
     let ending = access::runtime()?.block_on(async {
-        let listener = Listener::bind(address, security, Limits::default())?;
+        let listener = Listener::bind(address, security, limits())?;
         announce(&coordination, &listener, &trial, chatter);
         let watch = |report: &StatusReport| show(&mut meter, report);
         Ok::<_, Failure>(
@@ -61,22 +63,17 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
              the workers come back by themselves",
             store.display()
         ))),
-        Ending::Complete {
-            file,
-            precise,
-            report,
-        } => {
+        Ending::Complete { file, report } => {
             if let Some(estimate) = trial.primary_estimate(&file.tally) {
                 chatter.say(&estimate.to_string());
             }
             if let Some(outcome) = precision::outcome(&trial, &file.tally) {
                 chatter.say(&outcome);
             }
-            let summary = Summary {
-                precise,
-                ..Summary::new(&out, &file, &report)
-            };
-            summary.tell(args.json, chatter)
+            let simulated = report.patients_committed - report.patients_resumed;
+            Summary::of_trial(&trial, &out, &file)
+                .simulated(simulated, report.seconds_running)
+                .tell("is complete", args.json, chatter)
         }
     }
 }
@@ -122,6 +119,25 @@ fn terms(args: &Coordinate, trial: &Trial, store: &Path) -> Terms {
         },
         shared_path: shared.map(str::to_owned),
         trial: trial.clone(),
+    }
+}
+
+/// As many connections as the system allows beside the files of the store.
+fn limits() -> Limits {
+    let usual = Limits::default();
+    let connections_max = usual
+        .connections_max
+        .min(machine::open_files_max().saturating_sub(FILES_MAX));
+    if connections_max < usual.connections_max {
+        tracing::warn!(
+            connections_max,
+            "the system lets this process open few files; raise the limit (ulimit -n) for more \
+             workers"
+        );
+    }
+    Limits {
+        connections_max,
+        ..usual
     }
 }
 
@@ -209,57 +225,5 @@ fn finished_before(
             }
         )));
     }
-    chatter.say(&format!("{} is complete already", out.display()));
-    let summary = Summary {
-        file: out.to_path_buf(),
-        digest: file.digest.to_string(),
-        seed: trial.seed,
-        patients_screened: patients,
-        patients_enrolled: file.tally.enrolled().iter().sum(),
-        patients_simulated: 0,
-        seconds: 0.0,
-        precise: None,
-    };
-    if json { print_json(&summary) } else { Ok(()) }
-}
-
-/// What was done, for `--json`.
-#[derive(Debug, Serialize)]
-struct Summary {
-    file: PathBuf,
-    digest: String,
-    seed: u64,
-    patients_screened: u64,
-    patients_enrolled: u64,
-    patients_simulated: u64,
-    seconds: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    precise: Option<bool>,
-}
-
-impl Summary {
-    fn new(out: &Path, file: &ResultFile, report: &StatusReport) -> Self {
-        Self {
-            file: out.to_path_buf(),
-            digest: file.digest.to_string(),
-            seed: file.identity.seed,
-            patients_screened: file.tally.screened(),
-            patients_enrolled: file.tally.enrolled().iter().sum(),
-            patients_simulated: report.patients_committed - report.patients_resumed,
-            seconds: report.seconds_running,
-            precise: None,
-        }
-    }
-
-    fn tell(&self, json: bool, chatter: Chatter) -> Result<(), Failure> {
-        chatter.say(&format!(
-            "{} is complete: {} patients screened, {} enrolled, in {:.1} s; digest {}",
-            self.file.display(),
-            grouped(self.patients_screened),
-            grouped(self.patients_enrolled),
-            self.seconds,
-            self.digest
-        ));
-        if json { print_json(self) } else { Ok(()) }
-    }
+    Summary::of_trial(trial, out, file).tell("is complete already", json, chatter)
 }

@@ -30,7 +30,8 @@ pub(crate) fn extend(args: &Extend, chatter: Chatter) -> Result<(), Failure> {
     };
     if gaps::covers(&base.ranges, &goal.target) {
         gaps::remove_leftovers(&goal, &base)?;
-        return Summary::of_goal(&goal, &base).tell("has them already", args.json, chatter);
+        let summary = Summary::of_trial(goal.trial, goal.out, &base);
+        return summary.tell("has them already", args.json, chatter);
     }
     let (file, summary) = gaps::fill(&goal, &args.work, chatter)?;
     if let Some(estimate) = trial.primary_estimate(&file.tally) {

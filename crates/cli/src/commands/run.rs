@@ -34,7 +34,8 @@ pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
     };
     if let Some(file) = finished(&goal)? {
         gaps::remove_leftovers(&goal, &file)?;
-        return Summary::of_goal(&goal, &file).tell("is complete already", args.json, chatter);
+        let summary = Summary::of_trial(&trial, &out, &file);
+        return summary.tell("is complete already", args.json, chatter);
     }
     let (file, summary) = gaps::fill(&goal, &args.work, chatter)?;
     if let Some(estimate) = trial.primary_estimate(&file.tally) {

@@ -184,22 +184,19 @@ fn a_part_that_asks_for_more_than_it_holds_is_refused() {
     };
     let replace = |file: &hdf5::File, name: &str, chunk: usize, rows: usize| {
         let words = file.dataset(name).unwrap();
-        let text = |name: &str| words.attr(name).unwrap().read_scalar::<VarLenUnicode>();
+        let text = |name: &str| words.attr(name).unwrap().read_raw::<u8>();
         let (units, long_name) = (text("units").unwrap(), text("long_name").unwrap());
         file.unlink(name).unwrap();
         let builder = file.new_dataset::<u64>().deflate(9).chunk(chunk);
         let column = builder.shape(rows).create(name).unwrap();
         for (name, value) in [("units", units), ("long_name", long_name)] {
-            let attribute = column.new_attr::<VarLenUnicode>().create(name).unwrap();
-            attribute.write_scalar(&value).unwrap();
+            set_text(&column, name, &value);
         }
     };
     let keep_only_the_index = |file: &hdf5::File| {
         let group = file.group("patients").unwrap();
         group.delete_attr("order").unwrap();
-        let order = group.new_attr::<VarLenUnicode>().shape(1);
-        let index: VarLenUnicode = "index".parse().unwrap();
-        order.create("order").unwrap().write_raw(&[index]).unwrap();
+        set_text(&group, "order", b"index\0");
     };
     expect("records of 1152921504606846976 patients", &|file| {
         // They would be read for centuries.
@@ -208,6 +205,12 @@ fn a_part_that_asks_for_more_than_it_holds_is_refused() {
     });
     expect("index has chunks of more than", &|file| {
         replace(file, "patients/index", 1 << 28, 1 << 28);
+    });
+    expect("trial is stored in 4096 chunks", &|file| {
+        // HDF5 would keep books about every byte.
+        file.unlink("trial").unwrap();
+        let builder = file.new_dataset::<u8>().chunk(1);
+        builder.shape(4096).create("trial").unwrap();
     });
     expect("index is stored through an unusual filter", &|file| {
         file.unlink("patients/index").unwrap();
@@ -233,25 +236,65 @@ fn a_part_that_asks_for_more_than_it_holds_is_refused() {
     expect("names no dataset", &|file| {
         let group = file.group("histograms").unwrap();
         group.delete_attr("order").unwrap();
-        let order = group.new_attr::<VarLenUnicode>().shape(1);
-        let elsewhere: VarLenUnicode = "/tally/ticks".parse().unwrap();
-        let order = order.create("order").unwrap();
-        order.write_raw(&[elsewhere]).unwrap();
+        set_text(&group, "order", b"/tally/ticks\0");
     });
+    expect("worker is not of type", &|file| {
+        // HDF5 would allocate what such a text says it needs.
+        file.delete_attr("worker").unwrap();
+        let text: VarLenUnicode = "ada".parse().unwrap();
+        let attribute = file.new_attr::<VarLenUnicode>().create("worker").unwrap();
+        attribute.write_scalar(&text).unwrap();
+    });
+    for (text, problem) in [
+        (&b"ada"[..], "worker ends within a text"),
+        (b"ada\0eve\0", "worker has 2 texts, not one"),
+        (b"", "worker has 0 texts, not one"),
+        (b"\xff\0", "worker is not UTF-8"),
+    ] {
+        expect(problem, &|file| {
+            file.delete_attr("worker").unwrap();
+            set_text(file, "worker", text);
+        });
+    }
+}
+
+/// Writes the bytes of a text, as parts have them.
+fn set_text(at: &hdf5::Location, name: &str, bytes: &[u8]) {
+    let attribute = at.new_attr::<u8>().shape([bytes.len()]);
+    attribute.create(name).unwrap().write_raw(bytes).unwrap();
+}
+
+/// A part has no text that HDF5 would read with as much memory as the text says it needs, and a
+/// file that has one is no part before any of its texts is read.
+#[test]
+fn no_text_of_a_part_has_variable_length() {
+    let files = files();
+    let bytes = fs::read(&files.part).unwrap();
+    assert!(bytes.windows(4).all(|bytes| bytes != b"GCOL"), "no heap");
+    let error = read_part(&files.result).unwrap_err().to_string();
+    assert!(error.contains("looks like a result"), "{error}");
+    tamper(&files.part, |file| {
+        file.delete_attr("format").unwrap();
+        let text: VarLenUnicode = "reseed-part".parse().unwrap();
+        let attribute = file.new_attr::<VarLenUnicode>().create("format").unwrap();
+        attribute.write_scalar(&text).unwrap();
+    });
+    let error = read_part(&files.part).unwrap_err().to_string();
+    assert!(error.contains("looks like a result"), "{error}");
 }
 
 /// HDF5 itself would go round for ever, or take what a number of the file says.
 #[test]
 fn heaps_that_would_hold_up_the_library_are_refused() {
     let files = files();
-    let bytes = fs::read(&files.part).unwrap();
+    let bytes = fs::read(&files.result).unwrap();
     let data = &bytes[..bytes.len() - SEAL];
     let heap = data.windows(4).position(|bytes| bytes == b"GCOL").unwrap();
     let expect = |problem: &str, at: usize, change: &[u8]| {
         let mut data = data.to_vec();
         data[at..at + change.len()].copy_from_slice(change);
-        fs::write(&files.part, seal(&data)).unwrap();
-        let error = read_part(&files.part).unwrap_err();
+        fs::write(&files.result, seal(&data)).unwrap();
+        let error = read_result(&files.result).unwrap_err();
         assert!(matches!(error, ResultsError::Damaged { .. }), "{error}");
         assert!(error.to_string().contains(problem), "{error}");
     };
@@ -269,14 +312,14 @@ fn a_long_text_that_many_labels_share_is_refused() {
     const LENGTH: u32 = 1_234_567;
     let files = files();
     let long: VarLenUnicode = "x".repeat(LENGTH as usize).parse().unwrap();
-    tamper(&files.part, |file| {
+    tamper(&files.result, |file| {
         file.unlink("strata").unwrap();
         let builder = file.new_dataset::<VarLenUnicode>().shape(20_000);
         let strata = builder.create("strata").unwrap();
         strata.write_slice(&[long], 0..1).unwrap();
     });
     // Every label refers to the text of the first.
-    let bytes = fs::read(&files.part).unwrap();
+    let bytes = fs::read(&files.result).unwrap();
     let mut data = bytes[..bytes.len() - SEAL].to_vec();
     // An entry is a length and the place of the text.
     let length = LENGTH.to_le_bytes();
@@ -285,8 +328,8 @@ fn a_long_text_that_many_labels_share_is_refused() {
     for entry in data[first..first + 20_000 * 16].chunks_exact_mut(16) {
         entry.copy_from_slice(&reference);
     }
-    fs::write(&files.part, seal(&data)).unwrap();
-    let error = read_part(&files.part).unwrap_err().to_string();
+    fs::write(&files.result, seal(&data)).unwrap();
+    let error = read_result(&files.result).unwrap_err().to_string();
     assert!(
         error.contains("the texts of strata are too long"),
         "{error}"

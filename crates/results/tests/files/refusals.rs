@@ -149,9 +149,9 @@ fn other_kinds_of_file_are_refused() {
     let result = dir.path().join("result.h5");
     write_result(&result, &parts, "1", &[]).unwrap();
     let said = |path: &Path| read_result(path).unwrap_err().to_string();
-    assert!(said(&parts[0]).contains("is not a result of a reseed run: its format is reseed-part"));
+    assert!(said(&parts[0]).contains("is not a result of a reseed run: it looks like a part"));
     let error = read_part(&result).unwrap_err().to_string();
-    assert!(error.contains("is not a part of a reseed run: its format is reseed-result"));
+    assert!(error.contains("is not a part of a reseed run: it looks like a result"));
     let text = dir.path().join("text.h5");
     for content in ["", "not HDF5 at all"] {
         fs::write(&text, content).unwrap();
