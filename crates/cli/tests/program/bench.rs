@@ -70,7 +70,14 @@ impl Bench {
 
     /// Digest of the small trial, computed in one go.
     pub(crate) fn golden(&self) -> String {
-        self.ok("run small.toml --out golden.h5 --threads 1");
+        self.golden_of("")
+    }
+
+    /// The same with other options, such as more patients.
+    pub(crate) fn golden_of(&self, options: &str) -> String {
+        self.ok(&format!(
+            "run small.toml --out golden.h5 --threads 1 {options}"
+        ));
         self.digest("golden.h5")
     }
 

@@ -1,0 +1,193 @@
+//! Processes of a cluster, and waiting for what they do.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::bench::{Bench, count_parts, signal};
+
+/// Longest time that a cluster may take for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Between two looks at something that is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Many small shards, and leases that run out soon.
+pub(crate) const COORDINATE: &str =
+    "coordinate small.toml --store s --shard-patients 120 --lease-seconds 0.5 --no-progress";
+
+/// A process that dies with the test. What it says is read as it comes, so that a talkative one
+/// never waits for a reader.
+pub(crate) struct Process {
+    child: Child,
+    said: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Process {
+    /// Starts `reseed LINE`.
+    pub(crate) fn start(bench: &Bench, line: &str) -> Self {
+        Self::spawn(bench.command(line))
+    }
+
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let said = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&said);
+        let reader = thread::spawn(move || {
+            for line in stderr.lines() {
+                let line = line.expect("UTF-8") + "\n";
+                heard.lock().expect("nobody panics with it").push_str(&line);
+            }
+        });
+        Self {
+            child,
+            said,
+            reader: Some(reader),
+        }
+    }
+
+    /// What it has said so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().expect("nobody panics with it").clone()
+    }
+
+    pub(crate) fn waits_to_say(&mut self, text: &str) {
+        until(&format!("word of {text:?}"), || {
+            let said = self.said();
+            let found = said.contains(text);
+            assert!(found || !self.has_ended(), "it ended with\n{said}");
+            found
+        });
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Kills it as a lost machine would.
+    pub(crate) fn kill(mut self) {
+        assert!(!self.has_ended(), "it ended by itself:\n{}", self.said());
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ended");
+    }
+
+    /// Waits for its end and returns its exit code and what it said.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let begin = Instant::now();
+        while !self.has_ended() {
+            let said = self.said();
+            assert!(begin.elapsed() < PATIENCE, "it does not end:\n{said}");
+            thread::sleep(LOOK_EVERY);
+        }
+        let status = self.child.wait().expect("it ended");
+        let reader = self.reader.take().expect("ended once");
+        reader.join().expect("it only reads");
+        (status.code(), self.said())
+    }
+
+    /// Waits for its end, which must be so.
+    pub(crate) fn ends(self, exit: i32) -> String {
+        let (code, said) = self.end();
+        assert_eq!(code, Some(exit), "{said}");
+        said
+    }
+}
+
+/// Waits until something is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain for {what}");
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Starts a coordinator on any free port of this machine and waits for the URL that it tells
+/// workers.
+pub(crate) fn coordinator(bench: &Bench, options: &str) -> (Process, String) {
+    announced(Process::start(
+        bench,
+        &format!("{COORDINATE} --listen 127.0.0.1:0 {options}"),
+    ))
+}
+
+/// Starts a coordinator where another one was.
+pub(crate) fn successor(bench: &Bench, url: &str, options: &str) -> Process {
+    let address = url.split_once("//").expect("a URL").1;
+    announced(Process::start(
+        bench,
+        &format!("{COORDINATE} --listen {address} {options}"),
+    ))
+    .0
+}
+
+/// Waits until a coordinator serves, and returns its URL.
+pub(crate) fn announced(mut process: Process) -> (Process, String) {
+    process.waits_to_say("reseed work --connect ");
+    let said = process.said();
+    let (_, rest) = said
+        .split_once("reseed work --connect ")
+        .expect("it was there");
+    let url = rest.lines().next().expect("a line").to_owned();
+    (process, url)
+}
+
+/// Waits until so many parts are committed in the store at `store`.
+pub(crate) fn wait_for_parts(store: &Path, parts: usize) {
+    until(&format!("{parts} parts"), || count_parts(store) >= parts);
+}
+
+/// Files of the committed parts in the store at `store`, by range.
+pub(crate) fn part_files(store: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(store.join("parts")).expect("a store");
+    let paths = entries.map(|entry| entry.expect("a file").path());
+    let mut parts: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "h5"))
+        .filter(|path| !path.to_string_lossy().contains("/."))
+        .collect();
+    parts.sort();
+    parts
+}
+
+/// What `reseed status --json` tells.
+pub(crate) fn status(bench: &Bench, url: &str) -> serde_json::Value {
+    bench.ok(&format!("status --connect {url} --json")).json()
+}
+
+/// Waits until the status is as it should be, and returns it.
+pub(crate) fn wait_for_status(
+    bench: &Bench,
+    url: &str,
+    what: &str,
+    is_so: impl Fn(&serde_json::Value) -> bool,
+) -> serde_json::Value {
+    let mut report = serde_json::Value::Null;
+    until(what, || {
+        report = status(bench, url);
+        is_so(&report)
+    });
+    report
+}
