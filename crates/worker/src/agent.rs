@@ -93,7 +93,14 @@ pub enum Event {
         /// The error.
         error: String,
     },
-    /// Parts cannot be kept: the fault is this machine's.
+    /// A shard is computed, but its part cannot be kept: the fault is this machine's.
+    Unkept {
+        /// Its patients.
+        range: Range<u64>,
+        /// What the system says.
+        problem: String,
+    },
+    /// There is no place for parts: the fault is this machine's.
     Broken {
         /// What the system says.
         problem: String,
@@ -235,8 +242,8 @@ enum Stage {
 /// Why no more shards are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Ending {
-    /// Finish what is being computed, deliver it, leave.
-    Drain,
+    /// Finish what is being computed, deliver it, end so.
+    Drain(Outcome),
     /// The same, but no later than this.
     Stop { until: Millis },
     /// Nothing that is under way matters any more.
@@ -315,10 +322,7 @@ impl Agent {
             Event::Unfit { problem } => self.over(Outcome::Refused(problem), &mut actions),
             Event::Answered(answer) => self.answered(answer, now, &mut actions),
             Event::Pulsed(answer) => self.pulsed(answer, &mut actions),
-            Event::Taken { range, .. } => {
-                self.work.remove(&key(&range));
-                actions.push(Action::Discard { range });
-            }
+            Event::Taken { range, .. } => self.taken(range, now, &mut actions),
             Event::Refused { call, refusal } => self.refused(call, &refusal, now, &mut actions),
             Event::Computed { range, seconds } => self.computed(range, seconds, now, &mut actions),
             Event::Aborted { range } => {
@@ -333,6 +337,7 @@ impl Agent {
                     });
                 }
             }
+            Event::Unkept { range, problem } => self.unkept(&range, problem, &mut actions),
             Event::Broken { problem } => self.over(Outcome::Broken(problem), &mut actions),
             Event::Found { ranges } => {
                 for range in ranges {
@@ -481,6 +486,22 @@ impl Agent {
         }
     }
 
+    /// A coordinator that takes one part will take those that its store had no room for.
+    fn taken(&mut self, range: Range<u64>, now: Millis, actions: &mut Vec<Action>) {
+        self.work.remove(&key(&range));
+        actions.push(Action::Discard { range });
+        self.backoff.reset();
+        for work in self.work.values_mut() {
+            if let Stage::Finished {
+                tries: 0,
+                not_before,
+            } = &mut work.stage
+            {
+                *not_before = now.min(*not_before);
+            }
+        }
+    }
+
     fn refused(&mut self, call: Call, refusal: &Refusal, now: Millis, actions: &mut Vec<Action>) {
         match &call {
             Call::Register | Call::Deliver { .. } => {}
@@ -591,7 +612,16 @@ impl Agent {
     }
 
     fn drain(&mut self) {
-        self.ending.get_or_insert(Ending::Drain);
+        self.ending.get_or_insert(Ending::Drain(Outcome::Left));
+    }
+
+    /// Another worker may keep what this one cannot. Parts that are there can be delivered yet.
+    fn unkept(&mut self, range: &Range<u64>, problem: String, actions: &mut Vec<Action>) {
+        if let Some(work) = self.work.remove(&key(range)) {
+            self.release(vec![work.attempt], actions);
+        }
+        let end = Ending::Drain(Outcome::Broken(problem));
+        self.ending.get_or_insert(end);
     }
 
     fn run_is_over(&mut self, wait: Wait, actions: &mut Vec<Action>) {
@@ -632,14 +662,20 @@ impl Agent {
                     return self.exit(Outcome::Left, actions);
                 }
             }
-            Some(Ending::Stop { .. } | Ending::Drain) => {
-                if self.ending == Some(Ending::Drain) {
+            Some(Ending::Stop { .. }) => {
+                self.hand_back_queue(actions);
+                if self.work.is_empty() {
+                    return self.exit(Outcome::Left, actions);
+                }
+            }
+            Some(Ending::Drain(outcome)) => {
+                if outcome == Outcome::Left {
                     // Threads that are free finish what they can still begin.
                     self.compute(actions);
                 }
                 self.hand_back_queue(actions);
                 if self.work.is_empty() {
-                    return self.exit(Outcome::Left, actions);
+                    return self.exit(outcome, actions);
                 }
             }
             None => {}
@@ -803,12 +839,15 @@ impl Agent {
             .filter(|work| work.stage == Stage::Queued)
             .map(|work| work.attempt)
             .collect();
-        if queued.is_empty() {
-            return;
-        }
         self.work.retain(|_, work| work.stage != Stage::Queued);
-        if let Link::Up = self.link {
-            actions.push(Action::Release { attempts: queued });
+        self.release(queued, actions);
+    }
+
+    /// Hands back leases. Those that nobody is there to take run out by themselves.
+    fn release(&self, mut attempts: Vec<u64>, actions: &mut Vec<Action>) {
+        attempts.retain(|attempt| *attempt != 0);
+        if !attempts.is_empty() && matches!(self.link, Link::Up) {
+            actions.push(Action::Release { attempts });
         }
     }
 
@@ -835,10 +874,7 @@ impl Agent {
             }
             false
         });
-        back.retain(|attempt| *attempt != 0);
-        if !back.is_empty() && matches!(self.link, Link::Up) {
-            actions.push(Action::Release { attempts: back });
-        }
+        self.release(back, actions);
     }
 
     fn give_up_all(&mut self, actions: &mut Vec<Action>) {
