@@ -3,16 +3,14 @@
 use std::thread;
 use std::time::Duration;
 
-use super::process::{
-    Process, coordinator, status, successor, wait_for_parts, wait_for_status,
-};
+use super::process::{Process, coordinator, status, successor, wait_for_parts, wait_for_status};
 use crate::bench::{Bench, count_parts};
 
 /// Longer than the leases of these tests last.
 const LOST: Duration = Duration::from_millis(800);
 
 /// Enough shards of 120 patients for every fault of [`budget`] to come before the end.
-const MANY: &str = "--patients 48000";
+const MANY: &str = "--patients 24000";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -148,7 +146,7 @@ fn budget(draw: &mut Draw) -> Vec<Fault> {
 #[test]
 fn a_budget_of_faults_changes_nothing() {
     let bench = Bench::new();
-    let golden = bench.golden_of(MANY);
+    let golden = bench.golden_of(&format!("pair.toml {MANY}"));
     let mut draw = Draw(SEED);
     let mut cluster = Cluster::start(&bench);
     let mut spent = 0;
@@ -176,7 +174,7 @@ fn a_budget_of_faults_changes_nothing() {
 #[test]
 fn a_worker_that_is_terminated_hands_back_its_shards() {
     let bench = Bench::new();
-    let golden = bench.golden_of("--patients 24000");
+    let golden = bench.golden_of("pair.toml --patients 24000");
     let (coordinator, url) = coordinator(&bench, "--patients 24000");
     let first = Process::start(&bench, &format!("work --connect {url} --threads 1"));
     wait_for_parts(&bench.path("s"), 3);
@@ -195,7 +193,7 @@ fn a_worker_that_is_terminated_hands_back_its_shards() {
 #[test]
 fn a_worker_that_is_stopped_for_long_loses_its_shards_and_nothing_else() {
     let bench = Bench::new();
-    let golden = bench.golden_of("--patients 24000");
+    let golden = bench.golden_of("pair.toml --patients 24000");
     let (coordinator, url) = coordinator(&bench, "--patients 24000");
     let sleeper = Process::start(&bench, &format!("work --connect {url} --threads 1"));
     wait_for_parts(&bench.path("s"), 2);

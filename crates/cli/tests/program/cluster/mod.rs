@@ -5,6 +5,7 @@ mod namespaces;
 mod network;
 mod process;
 mod proxy;
+mod store;
 
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ use process::{
 #[test]
 fn two_workers_give_the_result_of_one_run() {
     let bench = Bench::new();
-    let golden = bench.golden();
+    let golden = bench.golden_of("pair.toml");
     let (coordinator, url) = coordinator(&bench, "--audit 10");
     // One sees the store, the other sends its parts over the network.
     let near = Process::start(&bench, &format!("work --connect {url} --threads 2"));
@@ -52,7 +53,7 @@ fn a_second_coordinator_on_the_same_store_is_refused() {
 #[test]
 fn a_cancelled_run_ends_and_goes_on_later() {
     let bench = Bench::new();
-    let golden = bench.golden_of("--patients 24000");
+    let golden = bench.golden_of("pair.toml --patients 24000");
     let (running, url) = coordinator(&bench, "--patients 24000");
     let worker = Process::start(&bench, &format!("work --connect {url} --threads 1"));
     wait_for_parts(&bench.path("s"), 3);
@@ -105,7 +106,7 @@ fn beyond_loopback_nothing_is_served_in_the_clear() {
 #[test]
 fn with_keys_only_known_workers_are_let_in() {
     let bench = Bench::new();
-    let golden = bench.golden();
+    let golden = bench.golden_of("pair.toml");
     bench.ok("keys keys");
     bench.ok("keys strangers");
     let (coordinator, url) = coordinator(&bench, "--keys keys");

@@ -13,6 +13,8 @@ use crate::bench::Bench;
 /// when the test is killed.
 pub(crate) struct Den {
     keeper: Child,
+    /// What it has of its own besides users, as options name it.
+    own: &'static str,
     folder: PathBuf,
 }
 
@@ -25,25 +27,26 @@ impl Drop for Den {
 }
 
 impl Den {
-    /// New namespaces for users, networks and disks, prepared by a script of the shell; `None`,
-    /// and why on standard error, if the machine has none to give.
-    pub(crate) fn new(bench: &Bench, script: &str) -> Option<Self> {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--user", "--map-root-user", "--net", "--mount"]);
-        Self::keep(bench, unshare, script)
+    /// A network of its own, prepared by a script of the shell; `None`, and why on standard
+    /// error, if the machine has none to give.
+    pub(crate) fn network(bench: &Bench, script: &str) -> Option<Self> {
+        Self::keep(bench, unshare_users(), "--net", script)
     }
 
     /// Another network among the same users.
     pub(crate) fn neighbour(&self, bench: &Bench, script: &str) -> Option<Self> {
-        let mut unshare = self.enter("unshare");
-        unshare.arg("--net");
-        Self::keep(bench, unshare, script)
+        Self::keep(bench, self.enter("unshare"), "--net", script)
     }
 
-    fn keep(bench: &Bench, mut unshare: Command, script: &str) -> Option<Self> {
+    /// Disks of its own, likewise.
+    pub(crate) fn disks(bench: &Bench, script: &str) -> Option<Self> {
+        Self::keep(bench, unshare_users(), "--mount", script)
+    }
+
+    fn keep(bench: &Bench, mut unshare: Command, own: &'static str, script: &str) -> Option<Self> {
         let script = format!("set -e\n{script}\necho ready\nexec cat");
         let keeper = unshare
-            .args(["sh", "-c", &script])
+            .args([own, "sh", "-c", &script])
             .current_dir(bench.path("."))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -52,7 +55,8 @@ impl Den {
         let keeper = keeper.map_err(|error| tell(&error.to_string())).ok()?;
         let mut den = Self {
             keeper,
-            folder: bench.path("."),
+            own,
+            folder: bench.path(""),
         };
         let mut said = String::new();
         let stdout = den.keeper.stdout.take().expect("piped");
@@ -74,8 +78,8 @@ impl Den {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--target={}", self.keeper.id()))
-            .args(["--user", "--net", "--mount", "--preserve-credentials"])
-            .args(["--wd", program])
+            .args(["--user", self.own, "--preserve-credentials", "--wd"])
+            .arg(program)
             .current_dir(&self.folder);
         command
     }
@@ -109,6 +113,12 @@ impl Den {
             .join("root")
             .join(seen)
     }
+}
+
+fn unshare_users() -> Command {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--user", "--map-root-user"]);
+    unshare
 }
 
 /// Says so where the test harness does not keep it to itself.

@@ -17,7 +17,7 @@ const ADDRESS: &str = "10.83.0.1";
 const FLIPS: usize = 3;
 
 /// Enough for the runs of these tests not to end before they are meant to.
-const MANY: &str = "--patients 96000";
+const MANY: &str = "--patients 36000";
 
 /// A coordinator, and a way to it that can be cut.
 struct Divided<'a> {
@@ -41,7 +41,7 @@ enum Link {
 impl<'a> Divided<'a> {
     /// Two networks, if the machine can have any.
     fn by_cable(bench: &'a Bench) -> Option<Self> {
-        let here = Den::new(bench, "ip link set lo up")?;
+        let here = Den::network(bench, "ip link set lo up")?;
         let there = here.neighbour(bench, "ip link set lo up")?;
         here.run(&format!(
             "ip link add here type veth peer name there netns {}
@@ -133,7 +133,7 @@ enum Cut {
 /// A worker is cut off while another one goes on. It keeps what it finishes, comes back by
 /// itself, delivers that, and goes on.
 fn a_worker_is_cut_off(mut divided: Divided<'_>, cut: Cut) {
-    let golden = divided.bench.golden_of(MANY);
+    let golden = divided.bench.golden_of(&format!("pair.toml {MANY}"));
     let store = divided.bench.path("s");
     let mut far = Process::spawn(divided.there("work --threads 1 --spool far"));
     wait_for_parts(&store, 5);
@@ -175,13 +175,15 @@ fn words_of_a_worker_that_arrive_late_change_nothing() {
 #[test]
 fn a_part_that_changes_on_the_way_is_refused_and_sent_again() {
     let bench = Bench::new();
-    let golden = bench.golden_of("--patients 24000");
+    let golden = bench.golden_of("pair.toml --patients 24000");
     let (coordinator, url) = coordinator(&bench, "--patients 24000 --audit 10");
     let flipped = Arc::new(Mutex::new(0));
     let proxy = Proxy::before(&url, flip_in_parts(FLIPS, Arc::clone(&flipped)));
     let line = format!("work --connect {} --threads 1 --spool far", proxy.url);
     let worker = Process::start(&bench, &line);
-    until("changed parts", || *flipped.lock().expect("a number") == FLIPS);
+    until("changed parts", || {
+        *flipped.lock().expect("a number") == FLIPS
+    });
     // So that the run is still there to be asked.
     worker.signal("STOP");
     wait_for_status(&bench, &url, "refused parts", |report| {

@@ -1,6 +1,8 @@
 //! Processes of a cluster, and waiting for what they do.
 
-use std::io::{BufRead, BufReader};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -17,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Many small shards, and leases that run out soon.
 pub(crate) const COORDINATE: &str =
-    "coordinate small.toml --store s --shard-patients 120 --lease-seconds 0.5 --no-progress";
+    "coordinate pair.toml --store s --shard-patients 120 --lease-seconds 0.5 --no-progress";
 
 /// A process that dies with the test. What it says is read as it comes, so that a talkative one
 /// never waits for a reader.
@@ -160,16 +162,38 @@ pub(crate) fn wait_for_parts(store: &Path, parts: usize) {
     until(&format!("{parts} parts"), || count_parts(store) >= parts);
 }
 
-/// Files of the committed parts in the store at `store`, by range.
-pub(crate) fn part_files(store: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(store.join("parts")).expect("a store");
-    let paths = entries.map(|entry| entry.expect("a file").path());
-    let mut parts: Vec<PathBuf> = paths
-        .filter(|path| path.extension().is_some_and(|end| end == "h5"))
-        .filter(|path| !path.to_string_lossy().contains("/."))
-        .collect();
-    parts.sort();
-    parts
+/// HDF5 files in a folder and below it, those that are being written left out.
+pub(crate) fn part_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.expect("a file").path();
+        if path.is_dir() {
+            found.extend(part_files(&path));
+        } else if path.extension().is_some_and(|end| end == "h5") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Changes one bit in the middle of a file.
+pub(crate) fn flip_a_bit(path: &Path) {
+    let mut bytes = fs::read(path).expect("it is there");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).expect("it can be written");
+}
+
+/// What a coordinator answers to an HTTP request, with its head.
+pub(crate) fn get(url: &str, path: &str) -> String {
+    let address = url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("UTF-8");
+    answer
 }
 
 /// What `reseed status --json` tells.
