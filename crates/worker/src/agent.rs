@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use reseed_protocol::messages::{Answer, Grant, PulseAnswer, Receipt, RunSpec, Wait, Welcome};
-use reseed_protocol::{Kind, Refusal};
+use reseed_protocol::{Kind, Refusal, Retry};
 
 use crate::backoff::Backoff;
 
@@ -530,6 +530,9 @@ impl Agent {
                 self.work.remove(&key(&range));
                 actions.push(Action::Discard { range });
             }
+            (Kind::Limit, Call::Deliver { range }) if refusal.retry == Retry::Never => {
+                self.give_up(range, false, refusal, actions);
+            }
             (Kind::Damaged, Call::Deliver { range }) => {
                 self.damaged(range, refusal, now, actions);
             }
@@ -554,23 +557,34 @@ impl Agent {
         now: Millis,
         actions: &mut Vec<Action>,
     ) {
-        let Some(work) = self.work.get(&key(&range)) else {
-            return;
-        };
-        let tries = match work.stage {
-            Stage::Delivering { tries } => tries + 1,
+        let tries = match self.work.get(&key(&range)).map(|work| work.stage) {
+            Some(Stage::Delivering { tries }) => tries + 1,
             _ => 1,
         };
         if tries < DELIVERY_TRIES_MAX {
             let not_before = now + self.backoff.step();
-            return self.set_finished(&range, tries, not_before);
+            self.set_finished(&range, tries, not_before);
+        } else {
+            self.give_up(range, true, refusal, actions);
         }
+    }
+
+    /// Reports a part that will never be taken as a failure, and removes it.
+    fn give_up(
+        &mut self,
+        range: Range<u64>,
+        retryable: bool,
+        refusal: &Refusal,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(work) = self.work.remove(&key(&range)) else {
+            return;
+        };
         actions.push(Action::Fail {
             attempt: work.attempt,
-            retryable: true,
+            retryable,
             error: refusal.message.clone(),
         });
-        self.work.remove(&key(&range));
         actions.push(Action::Discard { range });
     }
 

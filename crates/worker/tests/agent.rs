@@ -5,7 +5,7 @@ use std::ops::Range;
 use reseed_protocol::messages::{
     Answer, Grant, PulseAnswer, Purpose, Receipt, RunSpec, Wait, Welcome,
 };
-use reseed_protocol::{Kind, Refusal};
+use reseed_protocol::{Kind, Refusal, Retry};
 use reseed_worker::{Action, Agent, Call, Event, Outcome, Settings};
 
 fn settings() -> Settings {
@@ -276,4 +276,24 @@ fn parts_that_were_refused_are_due_when_one_is_taken() {
     let (range, receipt) = (0..10, Receipt::Committed);
     let actions = agent.handle(Event::Taken { range, receipt }, 5_002);
     assert!(actions.contains(&deliver(10..20, 2)), "{actions:?}");
+}
+
+#[test]
+fn a_part_that_is_too_long_for_the_coordinator_is_a_failure() {
+    let mut agent = busy();
+    agent.handle(computed(0..10), 10);
+    let refusal = Refusal {
+        kind: Kind::Limit,
+        retry: Retry::Never,
+        message: "too long".into(),
+    };
+    let call = Call::Deliver { range: 0..10 };
+    let actions = agent.handle(Event::Refused { call, refusal }, 11);
+    let failed = Action::Fail {
+        attempt: 1,
+        retryable: false,
+        error: "too long".into(),
+    };
+    let discard = Action::Discard { range: 0..10 };
+    assert!(actions.starts_with(&[failed, discard]), "{actions:?}");
 }
