@@ -12,6 +12,9 @@ const LOST: Duration = Duration::from_millis(800);
 /// Enough shards of 120 patients for every fault of [`budget`] to come before the end.
 const MANY: &str = "--patients 24000";
 
+/// How the coordinators of [`budget`] work.
+const OPTIONS: &str = "--patients 24000 --lease-seconds 0.5 --audit 10";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     /// kill -9, and another worker in its place.
@@ -63,7 +66,7 @@ struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     fn start(bench: &'a Bench) -> Self {
-        let (coordinator, url) = coordinator(bench, &format!("{MANY} --audit 10"));
+        let (coordinator, url) = coordinator(bench, OPTIONS);
         let workers = [0, 1].map(|which| worker(bench, &url, which));
         Self {
             bench,
@@ -98,8 +101,7 @@ impl<'a> Cluster<'a> {
             KillCoordinator => {
                 self.coordinator.take().expect("there is one").kill();
                 let kept = self.parts();
-                let options = format!("{MANY} --audit 10");
-                self.coordinator = Some(successor(self.bench, &self.url, &options));
+                self.coordinator = Some(successor(self.bench, &self.url, OPTIONS));
                 assert!(self.parts() >= kept, "what was committed stays");
             }
             StopWorker => {
@@ -174,8 +176,8 @@ fn a_budget_of_faults_changes_nothing() {
 #[test]
 fn a_worker_that_is_terminated_hands_back_its_shards() {
     let bench = Bench::new();
-    let golden = bench.golden_of("pair.toml --patients 24000");
-    let (coordinator, url) = coordinator(&bench, "--patients 24000");
+    let golden = bench.golden_of(&format!("pair.toml {MANY}"));
+    let (coordinator, url) = coordinator(&bench, MANY);
     let first = Process::start(&bench, &format!("work --connect {url} --threads 1"));
     wait_for_parts(&bench.path("s"), 3);
     first.signal("TERM");
@@ -193,8 +195,8 @@ fn a_worker_that_is_terminated_hands_back_its_shards() {
 #[test]
 fn a_worker_that_is_stopped_for_long_loses_its_shards_and_nothing_else() {
     let bench = Bench::new();
-    let golden = bench.golden_of("pair.toml --patients 24000");
-    let (coordinator, url) = coordinator(&bench, "--patients 24000");
+    let golden = bench.golden_of(&format!("pair.toml {MANY}"));
+    let (coordinator, url) = coordinator(&bench, OPTIONS);
     let sleeper = Process::start(&bench, &format!("work --connect {url} --threads 1"));
     wait_for_parts(&bench.path("s"), 2);
     sleeper.signal("STOP");

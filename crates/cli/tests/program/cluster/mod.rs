@@ -6,6 +6,7 @@ mod network;
 mod process;
 mod proxy;
 mod store;
+mod strangers;
 
 use std::time::Instant;
 

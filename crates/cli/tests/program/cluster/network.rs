@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::namespaces::Den;
 use super::process::{
-    COORDINATE, Process, announced, coordinator, until, wait_for_parts, wait_for_status,
+    BRIEF, COORDINATE, Process, announced, coordinator, until, wait_for_parts, wait_for_status,
 };
 use super::proxy::{Proxy, flip_in_parts};
 use crate::bench::{Bench, Ended, count_parts};
@@ -52,7 +52,7 @@ impl<'a> Divided<'a> {
         there.run("ip address add 10.83.0.2/24 dev there; ip link set there up");
         bench.ok(&format!("keys keys --host {ADDRESS}"));
         let access = "--keys keys";
-        let line = format!("{COORDINATE} {MANY} --audit 0 {access} --listen {ADDRESS}:0");
+        let line = format!("{COORDINATE} {MANY} {BRIEF} --audit 0 {access} --listen {ADDRESS}:0");
         let (coordinator, url) = announced(Process::spawn(here.reseed(&line)));
         Some(Self {
             bench,
@@ -64,7 +64,7 @@ impl<'a> Divided<'a> {
     }
 
     fn by_proxy(bench: &'a Bench) -> Self {
-        let (coordinator, url) = coordinator(bench, &format!("{MANY} --audit 0"));
+        let (coordinator, url) = coordinator(bench, &format!("{MANY} {BRIEF} --audit 0"));
         Self {
             bench,
             link: Link::Proxy(Proxy::before(&url, Box::new(|_| {}))),

@@ -17,9 +17,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at something that is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// Many small shards, and leases that run out soon.
+/// Many small shards.
 pub(crate) const COORDINATE: &str =
-    "coordinate pair.toml --store s --shard-patients 120 --lease-seconds 0.5 --no-progress";
+    "coordinate pair.toml --store s --shard-patients 120 --no-progress";
+
+/// Leases that run out soon.
+pub(crate) const BRIEF: &str = "--lease-seconds 0.5";
 
 /// A process that dies with the test. What it says is read as it comes, so that a talkative one
 /// never waits for a reader.

@@ -118,12 +118,12 @@ pub(crate) fn flip_in_parts(files: usize, flipped: Arc<Mutex<usize>>) -> Tamper 
 }
 
 /// Replaces one text by another of the same length wherever it passes in one piece.
-pub(crate) fn replace(from: &'static [u8], to: &'static [u8]) -> Tamper {
+pub(crate) fn replace(from: String, to: String) -> Tamper {
     assert_eq!(from.len(), to.len());
     Box::new(move |bytes| {
-        for start in 0..bytes.len().saturating_sub(from.len() - 1) {
-            if bytes[start..].starts_with(from) {
-                bytes[start..start + to.len()].copy_from_slice(to);
+        for start in 0..bytes.len() {
+            if bytes[start..].starts_with(from.as_bytes()) {
+                bytes[start..start + to.len()].copy_from_slice(to.as_bytes());
             }
         }
     })

@@ -147,9 +147,13 @@ fn a_worker_with_a_full_spool_hands_back_its_shards_and_ends() {
     let golden = bench.golden_of(&format!("pair.toml {MANY}"));
     let (coordinator, url) = coordinator(&bench, &format!("{MANY} --audit 0"));
     let disk = Disk::small(&bench, "far");
-    let worker = disk.start(&format!("work --connect {url} --threads 1 --spool far"));
+    let mut worker = disk.start(&format!("work --connect {url} --threads 1 --spool far"));
     wait_for_parts(&bench.path("s"), 5);
-    disk.fill(&worker);
+    until("a worker that gives up", || {
+        // What it has delivered since makes room.
+        disk.fill(&worker);
+        worker.has_ended()
+    });
     let said = worker.ends(4);
     assert!(said.contains(disk.complaint()), "{said}");
     let report = wait_for_status(&bench, &url, "shards back", |report| {
