@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::bench::{Bench, count_parts, signal};
 
 /// Longest time that a cluster may take for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Between two looks at something that is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
