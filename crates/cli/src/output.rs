@@ -25,9 +25,16 @@ impl Chatter {
     /// Tells people something that is neither a result nor an error.
     pub(crate) fn say(self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            tell(text);
         }
     }
+}
+
+/// Says something on stderr. Lines of processes that share a terminal stay whole, because each is
+/// one write.
+pub(crate) fn tell(text: &str) {
+    // If nobody listens, there is nobody to tell that either.
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Prints a result. A reader that has seen enough (`| head`) is no error.
@@ -58,9 +65,9 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 pub(crate) fn report(failure: &Failure) {
     match failure {
         // These diagnostics have their own form, with the offending lines.
-        Failure::Trial(error) => eprintln!("{}", error.render(io::stderr().is_terminal())),
-        Failure::Interrupted(text) => eprintln!("{text}"),
-        other => eprintln!("error: {other}"),
+        Failure::Trial(error) => tell(&error.render(io::stderr().is_terminal())),
+        Failure::Interrupted(text) => tell(text),
+        other => tell(&format!("error: {other}")),
     }
 }
 

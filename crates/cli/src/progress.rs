@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::output::grouped;
+use crate::output::{grouped, tell};
 
 /// Redraws a second, at most.
 const REDRAW_HZ: u8 = 4;
@@ -71,13 +71,13 @@ impl Meter {
 
     fn line(&self, note: Option<String>) {
         let note = note.map(|note| format!("; {note}")).unwrap_or_default();
-        eprintln!(
+        tell(&format!(
             "{} of {} patients, {}, {} left{note}",
             grouped(self.bar.position()),
             grouped(self.bar.length().unwrap_or_default()),
             Rate(self.bar.per_sec()),
             HumanDuration(self.bar.eta()),
-        );
+        ));
     }
 }
 

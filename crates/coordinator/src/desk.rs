@@ -11,7 +11,7 @@ use reseed_protocol::messages::{
     Registration, Release, RunSpec, Session, SharedFolder, Versions, Wait, Welcome,
 };
 use reseed_protocol::status::{Counts, LeaseReport, Phase as ReportPhase, WorkerReport};
-use reseed_protocol::{Kind, Refusal};
+use reseed_protocol::{Kind, Refusal, Retry};
 
 use crate::ledger::Ledger;
 use crate::message::{
@@ -258,13 +258,14 @@ impl Desk {
         self.hear(header.session, now)?;
         let most = self.offer.part_bytes_max;
         if header.file_bytes > most {
-            return Err(Refusal::new(
-                Kind::Foreign,
-                format!(
+            return Err(Refusal {
+                kind: Kind::Limit,
+                retry: Retry::Never,
+                message: format!(
                     "a part of {} bytes is longer than the limit of {most} bytes; use smaller shards",
                     header.file_bytes
                 ),
-            ));
+            });
         }
         self.judge(&header.range, Digest(header.digest))
     }

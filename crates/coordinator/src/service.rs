@@ -158,7 +158,7 @@ impl<F: Folder + Clone> Service<F> {
     pub fn receive(&self, incoming: &mut Incoming, bytes: &[u8]) -> Result<(), Refusal> {
         incoming.received_bytes += bytes.len() as u64;
         if incoming.received_bytes > incoming.header.file_bytes {
-            return Err(incoming.wrong_length());
+            return Err(self.wrong_length(incoming));
         }
         self.folder.append(&incoming.name, bytes).map_err(|error| {
             let path = self.folder.path(&incoming.name);
@@ -174,7 +174,7 @@ impl<F: Folder + Clone> Service<F> {
     pub fn finish(&self, incoming: &Incoming, now: Millis) -> Result<Receipt, Refusal> {
         let header = &incoming.header;
         if header.shared_name.is_none() && incoming.received_bytes != header.file_bytes {
-            return Err(incoming.wrong_length());
+            return Err(self.wrong_length(incoming));
         }
         let part = self.check(incoming)?;
         // What takes a disk long is done before others have to wait for it; the commit then finds
@@ -334,6 +334,19 @@ impl<F: Folder + Clone> Service<F> {
         Refusal::new(kind, error.to_string())
     }
 
+    /// The stream was cut or goes on too long; the worker's own copy may be good.
+    fn wrong_length(&self, incoming: &Incoming) -> Refusal {
+        self.desk().note_refused_part();
+        Refusal {
+            kind: Kind::Damaged,
+            retry: Retry::Here,
+            message: format!(
+                "{} bytes of a part of {} arrived; send it again",
+                incoming.received_bytes, incoming.header.file_bytes
+            ),
+        }
+    }
+
     /// Tells a worker to keep its part, and remembers why.
     fn store_refuses(&self, error: ResultsError) -> Refusal {
         let message = error.to_string();
@@ -360,17 +373,5 @@ impl Incoming {
     /// What was announced.
     pub fn header(&self) -> &PartHeader {
         &self.header
-    }
-
-    /// The stream was cut or goes on too long; the worker's own copy may be good.
-    fn wrong_length(&self) -> Refusal {
-        Refusal {
-            kind: Kind::Damaged,
-            retry: Retry::Here,
-            message: format!(
-                "{} bytes of a part of {} arrived; send it again",
-                self.received_bytes, self.header.file_bytes
-            ),
-        }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use reseed_protocol::messages::{Answer, Grant, PulseAnswer, Receipt, RunSpec, Wait, Welcome};
-use reseed_protocol::{Kind, Refusal};
+use reseed_protocol::{Kind, Refusal, Retry};
 
 use crate::backoff::Backoff;
 
@@ -93,7 +93,14 @@ pub enum Event {
         /// The error.
         error: String,
     },
-    /// Parts cannot be kept: the fault is this machine's.
+    /// A shard is computed, but its part cannot be kept: the fault is this machine's.
+    Unkept {
+        /// Its patients.
+        range: Range<u64>,
+        /// What the system says.
+        problem: String,
+    },
+    /// There is no place for parts: the fault is this machine's.
     Broken {
         /// What the system says.
         problem: String,
@@ -235,8 +242,8 @@ enum Stage {
 /// Why no more shards are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Ending {
-    /// Finish what is being computed, deliver it, leave.
-    Drain,
+    /// Finish what is being computed, deliver it, end so.
+    Drain(Outcome),
     /// The same, but no later than this.
     Stop { until: Millis },
     /// Nothing that is under way matters any more.
@@ -315,10 +322,7 @@ impl Agent {
             Event::Unfit { problem } => self.over(Outcome::Refused(problem), &mut actions),
             Event::Answered(answer) => self.answered(answer, now, &mut actions),
             Event::Pulsed(answer) => self.pulsed(answer, &mut actions),
-            Event::Taken { range, .. } => {
-                self.work.remove(&key(&range));
-                actions.push(Action::Discard { range });
-            }
+            Event::Taken { range, .. } => self.taken(range, now, &mut actions),
             Event::Refused { call, refusal } => self.refused(call, &refusal, now, &mut actions),
             Event::Computed { range, seconds } => self.computed(range, seconds, now, &mut actions),
             Event::Aborted { range } => {
@@ -333,6 +337,7 @@ impl Agent {
                     });
                 }
             }
+            Event::Unkept { range, problem } => self.unkept(&range, problem, &mut actions),
             Event::Broken { problem } => self.over(Outcome::Broken(problem), &mut actions),
             Event::Found { ranges } => {
                 for range in ranges {
@@ -481,6 +486,22 @@ impl Agent {
         }
     }
 
+    /// A coordinator that takes one part will take those that its store had no room for.
+    fn taken(&mut self, range: Range<u64>, now: Millis, actions: &mut Vec<Action>) {
+        self.work.remove(&key(&range));
+        actions.push(Action::Discard { range });
+        self.backoff.reset();
+        for work in self.work.values_mut() {
+            if let Stage::Finished {
+                tries: 0,
+                not_before,
+            } = &mut work.stage
+            {
+                *not_before = now.min(*not_before);
+            }
+        }
+    }
+
     fn refused(&mut self, call: Call, refusal: &Refusal, now: Millis, actions: &mut Vec<Action>) {
         match &call {
             Call::Register | Call::Deliver { .. } => {}
@@ -509,6 +530,9 @@ impl Agent {
                 self.work.remove(&key(&range));
                 actions.push(Action::Discard { range });
             }
+            (Kind::Limit, Call::Deliver { range }) if refusal.retry == Retry::Never => {
+                self.give_up(range, false, refusal, actions);
+            }
             (Kind::Damaged, Call::Deliver { range }) => {
                 self.damaged(range, refusal, now, actions);
             }
@@ -533,23 +557,34 @@ impl Agent {
         now: Millis,
         actions: &mut Vec<Action>,
     ) {
-        let Some(work) = self.work.get(&key(&range)) else {
-            return;
-        };
-        let tries = match work.stage {
-            Stage::Delivering { tries } => tries + 1,
+        let tries = match self.work.get(&key(&range)).map(|work| work.stage) {
+            Some(Stage::Delivering { tries }) => tries + 1,
             _ => 1,
         };
         if tries < DELIVERY_TRIES_MAX {
             let not_before = now + self.backoff.step();
-            return self.set_finished(&range, tries, not_before);
+            self.set_finished(&range, tries, not_before);
+        } else {
+            self.give_up(range, true, refusal, actions);
         }
+    }
+
+    /// Reports a part that will never be taken as a failure, and removes it.
+    fn give_up(
+        &mut self,
+        range: Range<u64>,
+        retryable: bool,
+        refusal: &Refusal,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(work) = self.work.remove(&key(&range)) else {
+            return;
+        };
         actions.push(Action::Fail {
             attempt: work.attempt,
-            retryable: true,
+            retryable,
             error: refusal.message.clone(),
         });
-        self.work.remove(&key(&range));
         actions.push(Action::Discard { range });
     }
 
@@ -591,7 +626,16 @@ impl Agent {
     }
 
     fn drain(&mut self) {
-        self.ending.get_or_insert(Ending::Drain);
+        self.ending.get_or_insert(Ending::Drain(Outcome::Left));
+    }
+
+    /// Another worker may keep what this one cannot. Parts that are there can be delivered yet.
+    fn unkept(&mut self, range: &Range<u64>, problem: String, actions: &mut Vec<Action>) {
+        if let Some(work) = self.work.remove(&key(range)) {
+            self.release(vec![work.attempt], actions);
+        }
+        let end = Ending::Drain(Outcome::Broken(problem));
+        self.ending.get_or_insert(end);
     }
 
     fn run_is_over(&mut self, wait: Wait, actions: &mut Vec<Action>) {
@@ -632,14 +676,20 @@ impl Agent {
                     return self.exit(Outcome::Left, actions);
                 }
             }
-            Some(Ending::Stop { .. } | Ending::Drain) => {
-                if self.ending == Some(Ending::Drain) {
+            Some(Ending::Stop { .. }) => {
+                self.hand_back_queue(actions);
+                if self.work.is_empty() {
+                    return self.exit(Outcome::Left, actions);
+                }
+            }
+            Some(Ending::Drain(outcome)) => {
+                if outcome == Outcome::Left {
                     // Threads that are free finish what they can still begin.
                     self.compute(actions);
                 }
                 self.hand_back_queue(actions);
                 if self.work.is_empty() {
-                    return self.exit(Outcome::Left, actions);
+                    return self.exit(outcome, actions);
                 }
             }
             None => {}
@@ -803,12 +853,15 @@ impl Agent {
             .filter(|work| work.stage == Stage::Queued)
             .map(|work| work.attempt)
             .collect();
-        if queued.is_empty() {
-            return;
-        }
         self.work.retain(|_, work| work.stage != Stage::Queued);
-        if let Link::Up = self.link {
-            actions.push(Action::Release { attempts: queued });
+        self.release(queued, actions);
+    }
+
+    /// Hands back leases. Those that nobody is there to take run out by themselves.
+    fn release(&self, mut attempts: Vec<u64>, actions: &mut Vec<Action>) {
+        attempts.retain(|attempt| *attempt != 0);
+        if !attempts.is_empty() && matches!(self.link, Link::Up) {
+            actions.push(Action::Release { attempts });
         }
     }
 
@@ -835,10 +888,7 @@ impl Agent {
             }
             false
         });
-        back.retain(|attempt| *attempt != 0);
-        if !back.is_empty() && matches!(self.link, Link::Up) {
-            actions.push(Action::Release { attempts: back });
-        }
+        self.release(back, actions);
     }
 
     fn give_up_all(&mut self, actions: &mut Vec<Action>) {

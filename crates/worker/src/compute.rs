@@ -49,7 +49,7 @@ pub(crate) enum Computed {
     /// The program failed.
     Failed(Range<u64>, String),
     /// The part cannot be written.
-    Broken(ResultsError),
+    Unkept(Range<u64>, ResultsError),
 }
 
 /// Starts threads that take jobs until the sender is dropped, and tell what became of them.
@@ -132,7 +132,7 @@ fn compute(engine: &mut Engine, job: &Job) -> Computed {
         }
     }
     match failed {
-        Some(error) => Computed::Broken(error),
+        Some(error) => Computed::Unkept(job.range.clone(), error),
         None => Computed::Failed(job.range.clone(), "there is no place for the part".into()),
     }
 }

@@ -201,9 +201,11 @@ impl Driver {
                 forget(&mut self.under_way, &range);
                 Event::Failed { range, error }
             }
-            Computed::Broken(error) => Event::Broken {
-                problem: error.to_string(),
-            },
+            Computed::Unkept(range, error) => {
+                forget(&mut self.under_way, &range);
+                let problem = error.to_string();
+                Event::Unkept { range, problem }
+            }
         }
     }
 

@@ -131,14 +131,15 @@ impl Spool {
         }
     }
 
-    /// Ends the spool. Parts that were not delivered stay; returns where, if there are any.
+    /// Ends the spool. Parts that were not delivered stay; returns where, if there are any. A
+    /// folder of the user's choosing stays too: a successor may be at work in it already.
     pub(crate) fn close(self) -> Option<PathBuf> {
         let left = !self.parts.is_empty();
-        if let Some(run) = &self.run {
-            // Fails if something is in it, as it should.
-            let _ = fs::remove_dir(self.base.join(run));
-        }
         if self.temporary {
+            if let Some(run) = &self.run {
+                // Fails if something is in it, as it should.
+                let _ = fs::remove_dir(self.base.join(run));
+            }
             let _ = fs::remove_dir(&self.base);
         }
         left.then_some(self.base)
@@ -167,4 +168,33 @@ fn visible(shared: &SharedFolder) -> Option<PathBuf> {
     let folder = store.join("shared");
     let writable = fs::metadata(&folder).is_ok_and(|folder| !folder.permissions().readonly());
     writable.then_some(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_ends_takes_no_folder_away_from_its_successor() {
+        let dir = tempfile::tempdir().expect("a folder for temporary files");
+        let identity = RunIdentity {
+            trial_toml: String::new(),
+            fingerprint: [1; 32],
+            seed: 1,
+            engine_version: String::new(),
+            model_version: String::new(),
+        };
+        let open = |temporary| {
+            let base = dir.path().join("spool");
+            let mut spool = Spool::open(base, temporary, "mark".into()).expect("room");
+            spool.enter(&identity, None).expect("room");
+            spool
+        };
+        let (old, new) = (open(false), open(false));
+        let place = new.place().expect("entered");
+        assert_eq!(old.close(), None);
+        assert!(place.own.exists());
+        assert_eq!(open(true).close(), None);
+        assert!(!dir.path().join("spool").exists());
+    }
 }

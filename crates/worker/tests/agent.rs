@@ -5,7 +5,7 @@ use std::ops::Range;
 use reseed_protocol::messages::{
     Answer, Grant, PulseAnswer, Purpose, Receipt, RunSpec, Wait, Welcome,
 };
-use reseed_protocol::{Kind, Refusal};
+use reseed_protocol::{Kind, Refusal, Retry};
 use reseed_worker::{Action, Agent, Call, Event, Outcome, Settings};
 
 fn settings() -> Settings {
@@ -237,4 +237,63 @@ fn a_part_that_arrives_damaged_is_sent_again_but_not_for_ever() {
         error: "because".into(),
     };
     assert!(actions.contains(&failed), "{actions:?}");
+}
+
+#[test]
+fn a_worker_that_cannot_keep_parts_delivers_what_it_has_and_ends() {
+    let mut agent = busy();
+    agent.handle(computed(0..10), 10);
+    // 20..30 is on a thread since.
+    let (range, problem) = (10..20, "full".to_owned());
+    let actions = agent.handle(Event::Unkept { range, problem }, 11);
+    let attempts = vec![2];
+    assert_eq!(actions, [Action::Release { attempts }]);
+    let (range, problem) = (20..30, "full".to_owned());
+    let actions = agent.handle(Event::Unkept { range, problem }, 12);
+    let attempts = vec![3];
+    assert_eq!(actions, [Action::Release { attempts }]);
+    let (range, receipt) = (0..10, Receipt::Committed);
+    let actions = agent.handle(Event::Taken { range, receipt }, 13);
+    let outcome = Outcome::Broken("full".into());
+    let discard = Action::Discard { range: 0..10 };
+    assert_eq!(actions, [discard, Action::Leave, Action::Exit(outcome)]);
+}
+
+#[test]
+fn parts_that_were_refused_are_due_when_one_is_taken() {
+    let mut agent = busy();
+    agent.handle(computed(0..10), 10);
+    agent.handle(computed(10..20), 11);
+    for range in [0..10, 10..20] {
+        agent.handle(refused(Call::Deliver { range }, Kind::Store), 12);
+    }
+    let later = agent.wakes_at();
+    assert!(later > 12);
+    let actions = agent.handle(Event::Tick, 5_000);
+    assert!(actions.contains(&deliver(0..10, 1)), "{actions:?}");
+    assert!(actions.contains(&deliver(10..20, 2)), "{actions:?}");
+    agent.handle(refused(Call::Deliver { range: 10..20 }, Kind::Store), 5_001);
+    let (range, receipt) = (0..10, Receipt::Committed);
+    let actions = agent.handle(Event::Taken { range, receipt }, 5_002);
+    assert!(actions.contains(&deliver(10..20, 2)), "{actions:?}");
+}
+
+#[test]
+fn a_part_that_is_too_long_for_the_coordinator_is_a_failure() {
+    let mut agent = busy();
+    agent.handle(computed(0..10), 10);
+    let refusal = Refusal {
+        kind: Kind::Limit,
+        retry: Retry::Never,
+        message: "too long".into(),
+    };
+    let call = Call::Deliver { range: 0..10 };
+    let actions = agent.handle(Event::Refused { call, refusal }, 11);
+    let failed = Action::Fail {
+        attempt: 1,
+        retryable: false,
+        error: "too long".into(),
+    };
+    let discard = Action::Discard { range: 0..10 };
+    assert!(actions.starts_with(&[failed, discard]), "{actions:?}");
 }

@@ -23,10 +23,11 @@ const THREADS_PER_SHARD_AHEAD: usize = 4;
 pub(crate) fn work(args: &JoinWork, chatter: Chatter) -> Result<(), Failure> {
     let config = config(args)?;
     let stop = signals::stop_flag()?;
+    let threads = config.settings.threads;
     chatter.say(&format!(
-        "{}: {} threads for {}",
+        "{}: {threads} {} for {}",
         config.name,
-        config.settings.threads,
+        if threads == 1 { "thread" } else { "threads" },
         config.target.url()
     ));
     let spool = config.spool.clone();

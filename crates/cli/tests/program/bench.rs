@@ -14,7 +14,11 @@ pub(crate) const RESEED: &str = env!("CARGO_BIN_EXE_reseed");
 pub(crate) const TRIAL: &str =
     "base = \"breast\"\nname = \"small\"\n\n[run]\npatients = 6000\nseed = 11\n";
 
-/// A folder with a trial file.
+/// The same with two arms, whose parts are written in a third of the time.
+const PAIR: &str = "base = \"breast\"\nname = \"pair\"\n\
+     arms_only = [\"control\", \"siltuximab+bms-986253\"]\n\n[run]\npatients = 6000\nseed = 11\n";
+
+/// A folder with trial files.
 pub(crate) struct Bench {
     dir: TempDir,
 }
@@ -22,7 +26,9 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder for temporary files");
-        fs::write(dir.path().join("small.toml"), TRIAL).expect("room for a trial file");
+        for (name, trial) in [("small.toml", TRIAL), ("pair.toml", PAIR)] {
+            fs::write(dir.path().join(name), trial).expect("room for a trial file");
+        }
         Self { dir }
     }
 
@@ -76,7 +82,12 @@ impl Bench {
 
     /// Digest of the small trial, computed in one go.
     pub(crate) fn golden(&self) -> String {
-        self.ok("run small.toml --out golden.h5 --threads 1");
+        self.golden_of("small.toml")
+    }
+
+    /// Digest of a trial, computed in one go with these options.
+    pub(crate) fn golden_of(&self, trial: &str) -> String {
+        self.ok(&format!("run {trial} --out golden.h5 --threads 1"));
         self.digest("golden.h5")
     }
 

@@ -10,3 +10,4 @@ mod page;
 mod precision;
 mod runs;
 mod status;
+mod telemetry;

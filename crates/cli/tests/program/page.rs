@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::bench::Bench;
 use crate::browser::Browser;
-use crate::cluster::{Process, coordinator};
+use crate::cluster::process::{Process, coordinator, successor};
 
 /// Patients that the page says are committed.
 const COMMITTED: &str = "Number(document.querySelector('.figures .main dd').lastChild
@@ -19,7 +19,7 @@ const POINTS: &str = "(document.querySelector('.plot .line')?.getAttribute('d')
 #[test]
 fn a_browser_sees_the_run_go_on_and_end() {
     let bench = Bench::new();
-    let (running, url) = coordinator(&bench, "--listen 127.0.0.1:0 --patients 20000");
+    let (running, url) = coordinator(&bench, "--patients 20000");
     let mut browser = Browser::start();
     browser.open(&url);
     let text = browser.text();
@@ -78,21 +78,20 @@ fn a_browser_sees_the_run_go_on_and_end() {
 #[test]
 fn a_browser_says_since_when_it_has_lost_the_coordinator_and_finds_its_successor() {
     let bench = Bench::new();
-    let (running, url) = coordinator(&bench, "--listen 127.0.0.1:0");
+    let (running, url) = coordinator(&bench, "");
     let mut browser = Browser::start();
     browser.open(&url);
     browser.until("document.querySelector('.figures')");
     running.kill();
     browser.until("document.body.innerText.includes('has not been reached since')");
-    let address = url.trim_start_matches("http://");
-    let (_successor, _) = coordinator(&bench, &format!("--listen {address}"));
+    let _successor = successor(&bench, &url, "");
     browser.until("!document.body.innerText.includes('has not been reached since')");
 }
 
 #[test]
 fn a_hostile_name_of_a_worker_is_only_text() {
     let bench = Bench::new();
-    let (_running, url) = coordinator(&bench, "--listen 127.0.0.1:0 --patients 200000");
+    let (_running, url) = coordinator(&bench, "--patients 200000");
     let hostile = "<script>hacked=1</script><img/src=x/onerror=hacked=1>";
     let _worker = Process::start(
         &bench,
@@ -116,7 +115,7 @@ fn a_hostile_name_of_a_worker_is_only_text() {
 fn a_browser_comes_in_with_the_token_as_its_password() {
     let bench = Bench::new();
     bench.ok("keys keys");
-    let (_running, url) = coordinator(&bench, "--listen 127.0.0.1:0 --token keys/token");
+    let (_running, url) = coordinator(&bench, "--token keys/token");
     let token = fs::read_to_string(bench.path("keys/token")).expect("a token");
     let host = url.trim_start_matches("http://").to_owned();
     let refused = http(&host, "GET / HTTP/1.1", "");
@@ -139,7 +138,7 @@ fn a_browser_comes_in_with_the_token_as_its_password() {
 #[test]
 fn every_answer_forbids_what_the_page_does_not_need() {
     let bench = Bench::new();
-    let (_running, url) = coordinator(&bench, "--listen 127.0.0.1:0");
+    let (_running, url) = coordinator(&bench, "");
     let host = url.trim_start_matches("http://");
     for (path, kind) in [
         ("/", "text/html; charset=utf-8"),
@@ -177,7 +176,7 @@ fn every_answer_forbids_what_the_page_does_not_need() {
 #[test]
 fn pages_of_others_can_neither_read_nor_call() {
     let bench = Bench::new();
-    let (_running, url) = coordinator(&bench, "--listen 127.0.0.1:0");
+    let (_running, url) = coordinator(&bench, "");
     let host = url.trim_start_matches("http://");
     let cancel = "POST /reseed.v1.Coordinator/Cancel HTTP/1.1";
     let call = "content-type: text/plain\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0";

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use vt100::Parser;
 
 use crate::bench::{Bench, Ended, RESEED};
-use crate::cluster::{Process, coordinator};
+use crate::cluster::process::{Process, coordinator, successor};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const LINES: NonZeroU16 = NonZeroU16::new(30).expect("not 0");
@@ -117,7 +117,7 @@ impl Terminal {
 #[test]
 fn the_screen_is_drawn_and_given_back() {
     let bench = Bench::new();
-    let (_running, url) = coordinator(&bench, "--listen 127.0.0.1:0");
+    let (_running, url) = coordinator(&bench, "");
     for keys in ["q", "\u{1b}", "\u{3}", "jkG\u{1b}[B\u{1b}[Aq"] {
         let mut terminal = Terminal::start(&bench, "", &format!("status --connect {url}"));
         terminal.until("no worker is connected");
@@ -131,7 +131,7 @@ fn the_screen_is_drawn_and_given_back() {
 #[test]
 fn a_terminated_status_gives_the_screen_back() {
     let bench = Bench::new();
-    let (_running, url) = coordinator(&bench, "--listen 127.0.0.1:0");
+    let (_running, url) = coordinator(&bench, "");
     let environment = "sh -c 'echo $$ > pid; exec \"$@\"' sh";
     let terminal = Terminal::start(&bench, environment, &format!("status --connect {url}"));
     terminal.until("no worker is connected");
@@ -144,13 +144,12 @@ fn a_terminated_status_gives_the_screen_back() {
 #[test]
 fn the_screen_outlives_the_coordinator_and_ends_with_the_run() {
     let bench = Bench::new();
-    let (running, url) = coordinator(&bench, "--listen 127.0.0.1:0");
+    let (running, url) = coordinator(&bench, "");
     let terminal = Terminal::start(&bench, "NO_COLOR=1", &format!("status --connect {url}"));
     terminal.until("no worker is connected");
     running.kill();
     terminal.until("looking for it");
-    let address = url.trim_start_matches("http://");
-    let (successor, _) = coordinator(&bench, &format!("--listen {address}"));
+    let successor = successor(&bench, &url, "");
     let _worker = Process::start(
         &bench,
         &format!("work --connect {url} --threads 2 --name ada"),
@@ -159,7 +158,7 @@ fn the_screen_outlives_the_coordinator_and_ends_with_the_run() {
     assert!(!terminal.is_coloured());
     assert_eq!(successor.end().0, Some(0));
     let after = terminal.end();
-    assert!(after.contains("small: "), "{after}");
+    assert!(after.contains("pair: "), "{after}");
     assert!(
         after.contains("finished, 6,000 of 6,000 patients committed"),
         "{after}"
@@ -169,14 +168,14 @@ fn the_screen_outlives_the_coordinator_and_ends_with_the_run() {
 #[test]
 fn a_terminal_that_can_do_nothing_gets_plain_text() {
     let bench = Bench::new();
-    let (_running, url) = coordinator(&bench, "--listen 127.0.0.1:0");
+    let (_running, url) = coordinator(&bench, "");
     for (environment, options) in [("TERM=dumb", ""), ("", "--once")] {
         let line = format!("status --connect {url} {options}");
         let terminal = Terminal::start(&bench, environment, &line);
         let shown = terminal.end();
         assert!(shown.contains("nothing is computed: no worker"), "{shown}");
         assert!(
-            shown.trim_start().starts_with("small: "),
+            shown.trim_start().starts_with("pair: "),
             "line by line:\n{shown}"
         );
     }
@@ -187,7 +186,7 @@ fn a_terminal_that_can_do_nothing_gets_plain_text() {
 #[test]
 fn whoever_follows_a_run_hears_of_its_end() {
     let bench = Bench::new();
-    let (_running, url) = coordinator(&bench, "--listen 127.0.0.1:0");
+    let (_running, url) = coordinator(&bench, "");
     let follow = |_| {
         std::thread::sleep(Duration::from_millis(200));
         let mut command = bench.command(&format!("status --connect {url} --follow --json"));
