@@ -4,7 +4,9 @@ use std::env;
 use std::thread;
 use std::time::Duration;
 
-use super::process::{Process, coordinator, status, successor, wait_for_parts, wait_for_status};
+use super::process::{
+    BRIEF, Process, coordinator, status, successor, wait_for_parts, wait_for_status,
+};
 use crate::bench::{Bench, count_parts};
 
 /// Longer than the leases of these tests last.
@@ -181,8 +183,8 @@ fn a_budget_of_faults_changes_nothing() {
 #[test]
 fn a_worker_that_is_terminated_hands_back_its_shards() {
     let bench = Bench::new();
-    let golden = bench.golden_of(&format!("pair.toml {MANY}"));
-    let (coordinator, url) = coordinator(&bench, MANY);
+    let golden = bench.golden_of("pair.toml --patients 12000");
+    let (coordinator, url) = coordinator(&bench, "--patients 12000");
     let first = Process::start(&bench, &format!("work --connect {url} --threads 1"));
     wait_for_parts(&bench.path("s"), 3);
     first.signal("TERM");
@@ -200,8 +202,8 @@ fn a_worker_that_is_terminated_hands_back_its_shards() {
 #[test]
 fn a_worker_that_is_stopped_for_long_loses_its_shards_and_nothing_else() {
     let bench = Bench::new();
-    let golden = bench.golden_of(&format!("pair.toml {MANY}"));
-    let (coordinator, url) = coordinator(&bench, OPTIONS);
+    let golden = bench.golden_of("pair.toml --patients 12000");
+    let (coordinator, url) = coordinator(&bench, &format!("--patients 12000 {BRIEF}"));
     let sleeper = Process::start(&bench, &format!("work --connect {url} --threads 1"));
     wait_for_parts(&bench.path("s"), 2);
     sleeper.signal("STOP");

@@ -54,15 +54,15 @@ fn a_second_coordinator_on_the_same_store_is_refused() {
 #[test]
 fn a_cancelled_run_ends_and_goes_on_later() {
     let bench = Bench::new();
-    let golden = bench.golden_of("pair.toml --patients 24000");
-    let (running, url) = coordinator(&bench, "--patients 24000");
+    let golden = bench.golden_of("pair.toml --patients 12000");
+    let (running, url) = coordinator(&bench, "--patients 12000");
     let worker = Process::start(&bench, &format!("work --connect {url} --threads 1"));
     wait_for_parts(&bench.path("s"), 3);
     bench.ok(&format!("cancel --connect {url} --reason enough"));
     let said = running.ends(3);
     assert!(said.contains("enough"), "{said}");
     worker.ends(8);
-    let (running, url) = coordinator(&bench, "--patients 24000");
+    let (running, url) = coordinator(&bench, "--patients 12000");
     let _worker = Process::start(&bench, &format!("work --connect {url} --threads 2"));
     running.ends(0);
     assert_eq!(bench.digest("s/result.h5"), golden);

@@ -175,8 +175,8 @@ fn words_of_a_worker_that_arrive_late_change_nothing() {
 #[test]
 fn a_part_that_changes_on_the_way_is_refused_and_sent_again() {
     let bench = Bench::new();
-    let golden = bench.golden_of("pair.toml --patients 24000");
-    let (coordinator, url) = coordinator(&bench, "--patients 24000 --audit 10");
+    let golden = bench.golden_of("pair.toml --patients 12000");
+    let (coordinator, url) = coordinator(&bench, "--patients 12000 --audit 10");
     let flipped = Arc::new(Mutex::new(0));
     let proxy = Proxy::before(&url, flip_in_parts(FLIPS, Arc::clone(&flipped)));
     let line = format!("work --connect {} --threads 1 --spool far", proxy.url);

@@ -5,13 +5,13 @@ use std::process::Command;
 
 use super::namespaces::Den;
 use super::process::{
-    COORDINATE, Process, announced, coordinator, flip_a_bit, get, part_files, successor, until,
-    wait_for_parts, wait_for_status,
+    COORDINATE, Process, announced, coordinator, flip_a_bit, get, part_files, status, successor,
+    until, wait_for_parts, wait_for_status,
 };
 use crate::bench::{Bench, RESEED, count_parts};
 
 /// Enough for the runs of these tests not to end before they are meant to.
-const MANY: &str = "--patients 24000";
+const MANY: &str = "--patients 12000";
 
 /// A folder that one process cannot write to any more when it is told so.
 struct Disk<'a> {
@@ -214,7 +214,7 @@ fn a_part_that_changed_in_a_spool_is_refused_and_computed_again() {
     let bench = Bench::new();
     let golden = bench.golden_of(&format!("pair.toml {MANY}"));
     let (running, url) = coordinator(&bench, MANY);
-    let worker = Process::start(
+    let mut worker = Process::start(
         &bench,
         &format!("work --connect {url} --threads 1 --spool far"),
     );
@@ -233,11 +233,13 @@ fn a_part_that_changed_in_a_spool_is_refused_and_computed_again() {
     });
     flip_a_bit(&kept[0]);
     let coordinator = successor(&bench, &url, MANY);
-    wait_for_status(&bench, &url, "refused parts", |report| {
-        report["counts"]["parts_refused"].as_u64() >= Some(1)
-    });
+    worker.waits_to_say("is damaged");
+    // So that the run is still there to be asked.
+    worker.signal("STOP");
+    let counts = &status(&bench, &url)["counts"];
+    assert!(counts["parts_refused"].as_u64() >= Some(1), "{counts}");
+    worker.signal("CONT");
     coordinator.ends(0);
-    let said = worker.ends(0);
-    assert!(said.contains("is damaged"), "{said}");
+    worker.ends(0);
     assert_eq!(bench.digest("s/result.h5"), golden);
 }
