@@ -95,6 +95,8 @@ pub enum Event {
     },
     /// Parts cannot be kept: the fault is this machine's.
     Broken {
+        /// Patients of the part that is lost, if it is about one.
+        range: Option<Range<u64>>,
         /// What the system says.
         problem: String,
     },
@@ -333,7 +335,7 @@ impl Agent {
                     });
                 }
             }
-            Event::Broken { problem } => self.over(Outcome::Broken(problem), &mut actions),
+            Event::Broken { range, problem } => self.broken(range, problem, &mut actions),
             Event::Found { ranges } => {
                 for range in ranges {
                     self.work.entry(key(&range)).or_insert(Work {
@@ -523,6 +525,15 @@ impl Agent {
                 self.pulse_at = self.pulse_at.max(later);
             }
         }
+    }
+
+    /// A part cannot be kept. Nobody computes its shard any more, so it is handed back like one that
+    /// was never begun.
+    fn broken(&mut self, range: Option<Range<u64>>, problem: String, actions: &mut Vec<Action>) {
+        if let Some(work) = range.and_then(|range| self.work.get_mut(&key(&range))) {
+            work.stage = Stage::Queued;
+        }
+        self.over(Outcome::Broken(problem), actions);
     }
 
     /// The coordinator says that a part arrived damaged. Once or twice that is the network.

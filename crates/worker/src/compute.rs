@@ -46,7 +46,7 @@ pub(crate) enum Computed {
     /// The program failed.
     Failed(Range<u64>, String),
     /// The part cannot be written.
-    Broken(ResultsError),
+    Broken(Range<u64>, ResultsError),
 }
 
 /// Starts threads that take jobs until the sender is dropped, and tell what became of them.
@@ -129,7 +129,7 @@ fn compute(engine: &mut Engine, job: &Job) -> Computed {
         }
     }
     match failed {
-        Some(error) => Computed::Broken(error),
+        Some(error) => Computed::Broken(job.range.clone(), error),
         None => Computed::Failed(job.range.clone(), "there is no place for the part".into()),
     }
 }

@@ -196,9 +196,13 @@ impl Driver {
                 forget(&mut self.under_way, &range);
                 Event::Failed { range, error }
             }
-            Computed::Broken(error) => Event::Broken {
-                problem: error.to_string(),
-            },
+            Computed::Broken(range, error) => {
+                forget(&mut self.under_way, &range);
+                Event::Broken {
+                    range: Some(range),
+                    problem: error.to_string(),
+                }
+            }
         }
     }
 
@@ -305,7 +309,10 @@ impl Driver {
                     "cannot use the spool {}: {error}",
                     self.config.spool.display()
                 );
-                let _ = self.tell.send(Message::Event(Event::Broken { problem }));
+                let range = None;
+                let _ = self
+                    .tell
+                    .send(Message::Event(Event::Broken { range, problem }));
                 return;
             }
         }

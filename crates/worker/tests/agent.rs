@@ -238,3 +238,22 @@ fn a_part_that_arrives_damaged_is_sent_again_but_not_for_ever() {
     };
     assert!(actions.contains(&failed), "{actions:?}");
 }
+
+#[test]
+fn a_worker_that_cannot_keep_a_part_leaves_when_its_other_threads_have_stopped() {
+    let mut agent = busy();
+    let problem = "the disk is full".to_owned();
+    let range = Some(0..10);
+    let actions = agent.handle(Event::Broken { range, problem }, 10);
+    let attempts = vec![1, 2, 3];
+    assert_eq!(
+        actions,
+        [
+            Action::Abort { range: 10..20 },
+            Action::Release { attempts }
+        ]
+    );
+    let actions = agent.handle(Event::Aborted { range: 10..20 }, 11);
+    let outcome = Outcome::Broken("the disk is full".into());
+    assert_eq!(actions, [Action::Leave, Action::Exit(outcome)]);
+}
