@@ -119,6 +119,11 @@ impl<F: Folder> Store<F> {
         for name in store.files(PARTS)? {
             store.adopt(&name)?;
         }
+        // Whoever put them there may have been killed before their names were sure to last.
+        store
+            .folder
+            .sync_names(PARTS)
+            .map_err(ResultsError::io("synchronise", &store.folder.path(PARTS)))?;
         for name in store.files(INCOMING)? {
             store.remove(&name)?;
         }
