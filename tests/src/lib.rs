@@ -4,6 +4,7 @@
 //! the most direct way and with the platform's mathematics, so that it shares no idea and no
 //! error with the engine. The comparisons are in `tests/tests/oracles_*.rs`.
 
+pub mod cluster;
 pub mod engine;
 pub mod fuzz;
 pub mod reference;

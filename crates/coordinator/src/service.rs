@@ -32,6 +32,9 @@ pub struct Service<F> {
     trial_title: String,
     patients_resumed: u64,
     finished: AtomicBool,
+    /// Tells incoming files from those of another coordinator that does not know yet that it lost
+    /// the store.
+    mark: String,
     incoming: AtomicU64,
     obstacle: Mutex<Obstacle>,
 }
@@ -71,6 +74,7 @@ impl<F: Folder + Clone> Service<F> {
             trial_title: books.trial().title.clone(),
             patients_resumed: desk.progress().patients_committed,
             finished: AtomicBool::new(false),
+            mark: books.store().mark(),
             desk: Mutex::new(desk),
             books: Mutex::new(books),
             identity,
@@ -144,7 +148,7 @@ impl<F: Folder + Clone> Service<F> {
         }
         let number = self.incoming.fetch_add(1, Ordering::Relaxed);
         Ok(Announced::Wanted(Incoming {
-            name: shared.unwrap_or_else(|| Store::<F>::incoming_name(number)),
+            name: shared.unwrap_or_else(|| Store::<F>::incoming_name(&self.mark, number)),
             header,
             received_bytes: 0,
         }))

@@ -23,6 +23,8 @@ const SHARED: &str = "shared";
 /// Who opened the store last.
 const EPOCH: &str = "epoch";
 const EPOCH_NEXT: &str = "epoch.next";
+/// Hexadecimal digits that tell one opening of a store from the others.
+const MARK_DIGITS: usize = 16;
 
 /// A store, locked for this process until it is dropped.
 #[derive(Debug)]
@@ -119,6 +121,11 @@ impl<F: Folder> Store<F> {
         for name in store.files(PARTS)? {
             store.adopt(&name)?;
         }
+        // Whoever put them there may have been killed before their names were sure to last.
+        store
+            .folder
+            .sync_names(PARTS)
+            .map_err(ResultsError::io("synchronise", &store.folder.path(PARTS)))?;
         for name in store.files(INCOMING)? {
             store.remove(&name)?;
         }
@@ -159,9 +166,15 @@ impl<F: Folder> Store<F> {
         &self.folder
     }
 
-    /// Name for a file on its way in; `number` tells it from all others of this opening.
-    pub fn incoming_name(number: u64) -> String {
-        format!("{INCOMING}/{number}.h5")
+    /// Tells the files of this opening from those of all others, of which one may still be at it.
+    pub fn mark(&self) -> String {
+        Digest::of(self.epoch.text.as_bytes()).to_string()[..MARK_DIGITS].to_owned()
+    }
+
+    /// Name for a file on its way in; `number` tells it from all others of the opening with this
+    /// [mark](Self::mark).
+    pub fn incoming_name(mark: &str, number: u64) -> String {
+        format!("{INCOMING}/{mark}-{number}.h5")
     }
 
     /// Name of a file that a worker put into the shared subfolder.

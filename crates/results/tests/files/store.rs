@@ -142,7 +142,7 @@ fn parts_delivered_as_files_are_checked_and_moved() {
     let dir = tempfile::tempdir().unwrap();
     let layout = layout(2, 3, 6);
     let mut store = Store::open(dir.path(), &identity(), &layout).unwrap();
-    let name = Store::<Disk>::incoming_name(7);
+    let name = Store::<Disk>::incoming_name(&store.mark(), 7);
     let offered = dir.path().join(&name);
     let good = part(&layout, 0..50, true);
     let written = write_part(&offered, &identity(), &layout, &good).unwrap();
@@ -202,13 +202,17 @@ fn whoever_lost_the_store_commits_no_more() {
     let error = store.write_part(&part(&layout, 50..60, true)).unwrap_err();
     assert!(matches!(error, ResultsError::Fenced { .. }), "{error}");
     assert!(error.to_string().contains("somebody else"), "{error}");
-    let name = Store::<Disk>::incoming_name(1);
+    let name = Store::<Disk>::incoming_name(&store.mark(), 1);
     let offered = dir.path().join(&name);
     write_part(&offered, &identity(), &layout, &part(&layout, 50..60, true)).unwrap();
     let error = deliver(&mut store, &name, &layout).unwrap_err();
     assert!(matches!(error, ResultsError::Fenced { .. }), "{error}");
     assert_eq!(store.committed().len(), 1);
+    let mark = store.mark();
     drop(store);
     let store = Store::open(dir.path(), &identity(), &layout).unwrap();
     assert_eq!(store.epoch(), 3);
+    // What the first one still receives must not end up in a file of the other one.
+    let names = [mark, store.mark()].map(|mark| Store::<Disk>::incoming_name(&mark, 1));
+    assert_ne!(names[0], names[1]);
 }
