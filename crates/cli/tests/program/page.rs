@@ -19,7 +19,7 @@ const POINTS: &str = "(document.querySelector('.plot .line')?.getAttribute('d')
 #[test]
 fn a_browser_sees_the_run_go_on_and_end() {
     let bench = Bench::new();
-    let (running, url) = coordinator(&bench, "--patients 20000");
+    let (running, url) = coordinator(&bench, "--patients 40000");
     let mut browser = Browser::start();
     browser.open(&url);
     let text = browser.text();

@@ -114,6 +114,9 @@ impl Terminal {
     }
 }
 
+/// Enough for people to see something of the run.
+const MANY: &str = "--patients 40000";
+
 #[test]
 fn the_screen_is_drawn_and_given_back() {
     let bench = Bench::new();
@@ -144,12 +147,12 @@ fn a_terminated_status_gives_the_screen_back() {
 #[test]
 fn the_screen_outlives_the_coordinator_and_ends_with_the_run() {
     let bench = Bench::new();
-    let (running, url) = coordinator(&bench, "");
+    let (running, url) = coordinator(&bench, MANY);
     let terminal = Terminal::start(&bench, "NO_COLOR=1", &format!("status --connect {url}"));
     terminal.until("no worker is connected");
     running.kill();
     terminal.until("looking for it");
-    let successor = successor(&bench, &url, "");
+    let successor = successor(&bench, &url, MANY);
     let _worker = Process::start(
         &bench,
         &format!("work --connect {url} --threads 2 --name ada"),
@@ -160,7 +163,7 @@ fn the_screen_outlives_the_coordinator_and_ends_with_the_run() {
     let after = terminal.end();
     assert!(after.contains("pair: "), "{after}");
     assert!(
-        after.contains("finished, 6,000 of 6,000 patients committed"),
+        after.contains("finished, 40,000 of 40,000 patients committed"),
         "{after}"
     );
 }

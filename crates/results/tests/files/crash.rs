@@ -34,6 +34,10 @@ fn killed_after(mut child: Child, milliseconds: u64) {
     child.wait().unwrap();
 }
 
+/// How often a writer is killed, and how often at most if it was never in the middle of it.
+const KILLS: usize = 40;
+const KILLS_MAX: usize = 400;
+
 #[test]
 fn a_killed_writer_leaves_the_old_or_the_new_file() {
     let dir = tempfile::tempdir().unwrap();
@@ -51,12 +55,18 @@ fn a_killed_writer_leaves_the_old_or_the_new_file() {
     let mut numbers = Numbers(3);
     let mut seen = [0, 0];
     let mut leftovers = 0;
-    for _ in 0..40 {
+    for kill in 0..KILLS_MAX {
+        let enough = seen.iter().all(|count| *count > 0) && leftovers > 0;
+        if kill >= KILLS && enough {
+            break;
+        }
         let child = helper("crash::write_for_ever", dir.path())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        killed_after(child, 20 + numbers.below(150) as u64);
+        // On a slow machine later, until some were killed at every stage.
+        let longest_ms = 150 * (1 + kill / KILLS);
+        killed_after(child, 20 + numbers.below(longest_ms) as u64);
         let found = read_result(&result).unwrap();
         seen[usize::from(found.digest != old.digest)] += 1;
         leftovers += names(&dir.path().join("out")).len() - 1;
