@@ -1,6 +1,7 @@
 //! What this machine is.
 
 use reseed_protocol::messages::Machine;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What reports and the provenance call this process.
 pub(crate) fn process() -> String {
@@ -18,6 +19,24 @@ pub(crate) fn describe(threads: usize) -> Machine {
         threads: u32::try_from(threads).unwrap_or(u32::MAX),
         memory_bytes: memory.totalram as u64 * u64::from(memory.mem_unit),
     }
+}
+
+/// Files and connections that this process may have open, after asking for as many as the system
+/// gives. Where it gives no number, there is no limit.
+pub(crate) fn open_files_max() -> usize {
+    let limits = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limits.maximum,
+        ..limits
+    };
+    // If the system refuses, the limit stays what it is.
+    let limit = match setrlimit(Resource::Nofile, all) {
+        Ok(()) => limits.maximum,
+        Err(_) => limits.current,
+    };
+    limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
 }
 
 /// Vector extensions that this processor has.

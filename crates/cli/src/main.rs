@@ -15,6 +15,7 @@ mod progress;
 mod shards;
 mod signals;
 mod source;
+mod telemetry;
 mod timeline;
 
 use std::panic;
@@ -27,7 +28,7 @@ use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.log, cli.log_format);
+    let _telemetry = logging::start(cli.log, cli.log_format);
     // A panic is a fault of this program; its message is printed by then.
     let exit = match panic::catch_unwind(|| dispatch(&cli)) {
         Ok(Ok(())) => Exit::Done,

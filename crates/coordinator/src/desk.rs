@@ -393,6 +393,11 @@ impl Desk {
         self.names.get(&worker).map_or("unknown", String::as_str)
     }
 
+    /// The worker of a session.
+    pub fn worker(&self, session: Session) -> Option<WorkerId> {
+        self.sessions.get(&session).copied()
+    }
+
     /// Patients simulated in shards under way.
     pub fn patients_under_way(&self) -> u64 {
         self.under_way

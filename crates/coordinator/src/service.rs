@@ -177,6 +177,12 @@ impl<F: Folder + Clone> Service<F> {
             return Err(incoming.wrong_length());
         }
         let part = self.check(incoming)?;
+        // What takes a disk long is done before others have to wait for it; the commit then finds
+        // nothing left to synchronise.
+        self.folder.sync(&incoming.name).map_err(|error| {
+            let path = self.folder.path(&incoming.name);
+            self.store_refuses(ResultsError::io("synchronise", &path)(error))
+        })?;
         let mut books = self.books();
         let verdict = self.desk().judge(&header.range, Digest(header.digest))?;
         if let Verdict::Commit = verdict {

@@ -33,6 +33,7 @@ use tower::{ServiceExt, service_fn};
 use crate::credentials::{
     CredentialError, Identity, Token, provider, read_authorities, read_chain, read_key,
 };
+use crate::trace_context;
 
 /// Longest time to reach a coordinator, with the TLS handshake, and longest time until it gives
 /// its first answer.
@@ -432,7 +433,7 @@ impl Target {
     }
 }
 
-/// Adds the token to every call.
+/// Adds the token, and the trace it belongs to, to every call.
 #[derive(Debug, Clone)]
 pub struct Bearer(Option<MetadataValue<Ascii>>);
 
@@ -446,6 +447,7 @@ impl Interceptor for Bearer {
                 .metadata_mut()
                 .insert("authorization", value.clone());
         }
+        trace_context::carry(request.metadata_mut());
         Ok(request)
     }
 }

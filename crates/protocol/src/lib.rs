@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod messages;
 mod refusal;
 pub mod status;
+pub mod trace_context;
 mod translate;
 
 pub use refusal::{Kind, Refusal, Retry};

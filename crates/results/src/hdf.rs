@@ -78,6 +78,10 @@ pub(crate) fn ensure(condition: bool, problem: impl FnOnce() -> String) -> Resul
 /// Largest chunk that is read, bytes; larger ones than are written here.
 const CHUNK_BYTES_MAX: usize = 4 << 20;
 
+/// Fewest values that a chunk has on average, unless one has all: HDF5 keeps books about every chunk
+/// that it reads.
+const CHUNK_VALUES_MIN: usize = 1024;
+
 /// Texts that are read at once.
 const TEXTS_AT_ONCE: usize = 256;
 /// Longest text of a list on average, bytes, and how much more the list may have.
@@ -113,18 +117,25 @@ pub(crate) fn open_dataset(group: &Group, name: &str) -> Result<Dataset, Fault> 
         storage.get_external()?.is_empty() && storage.get_layout()? != Storage::Virtual,
         || format!("{name} has its values in another file"),
     )?;
-    let chunk_bytes = match storage.get_chunk()? {
-        Some(chunk) => chunk
+    let chunk = storage.get_chunk()?;
+    let chunk_bytes = chunk.as_ref().map_or(Some(0), |chunk| {
+        let value_bytes = dataset.dtype().ok()?.size();
+        chunk
             .iter()
-            .try_fold(dataset.dtype()?.size(), |size, axis| {
-                size.checked_mul(*axis)
-            }),
-        None => Some(0),
-    };
+            .try_fold(value_bytes, |bytes, axis| bytes.checked_mul(*axis))
+    });
     ensure(
         chunk_bytes.is_some_and(|bytes| bytes <= CHUNK_BYTES_MAX),
         || format!("{name} has chunks of more than {CHUNK_BYTES_MAX} bytes"),
     )?;
+    let shape = dataset.shape();
+    let count = chunk.into_iter().flatten().zip(&shape);
+    let count = count.fold(1, |count: usize, (chunk, axis)| {
+        count.saturating_mul(axis.div_ceil(chunk.max(1)))
+    });
+    ensure(count <= 1 + dataset.size() / CHUNK_VALUES_MIN, || {
+        format!("{name} is stored in {count} chunks")
+    })?;
     let mut stored_bytes = 0;
     if chunk_bytes != Some(0) {
         dataset.chunks_visit(|chunk| {

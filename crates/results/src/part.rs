@@ -169,7 +169,7 @@ fn read_checked(
     let (identity, digest) = read_head(file, Format::Part)?;
     let layout = read_layout(file, Format::Part)?;
     is_wanted(&identity, &layout)?;
-    let tally = read_tally(file, &layout)?;
+    let tally = read_tally(file, Format::Part, &layout)?;
     let range: Vec<u64> = read_list_attribute(file, "range", 2)?;
     let range = range[0]..range[1];
     check_range(&range, &tally)?;

@@ -119,7 +119,7 @@ fn read_open_result(file: &File, path: &Path) -> Result<ResultFile, ResultsError
 fn read_checked(file: &File) -> Result<ResultFile, Fault> {
     let (identity, digest) = read_head(file, Format::Result)?;
     let layout = read_layout(file, Format::Result)?;
-    let tally = read_tally(file, &layout)?;
+    let tally = read_tally(file, Format::Result, &layout)?;
     let found = result_digest(&identity.trial_toml, identity.seed, &tally);
     ensure(found == digest, || {
         format!("its contents have digest {found}, but it promises {digest}")

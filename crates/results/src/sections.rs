@@ -1,7 +1,7 @@
 //! What part and result files have in common: identity, labels and tallies.
 
-use hdf5::{File, Group};
-use reseed_stats::{Cause, Endpoint, ORIGINS, Shape, Tally};
+use hdf5::{File, Group, H5Type};
+use reseed_stats::{Cause, Endpoint, ORIGINS, Shape, Table, Tally};
 
 use crate::digest::Digest;
 use crate::hdf::{
@@ -194,19 +194,76 @@ pub(crate) fn write_tally(
     for table in tally.tables() {
         if let Some(name) = table.name.strip_prefix("tumour/") {
             let histogram = tumour.create_group(name)?;
-            write_array(&histogram, "patients", &table.shape, table.values)?;
+            write_counts(&histogram, "patients", format, &table)?;
         } else if table.shape == [1] {
             let builder = group.new_dataset::<u64>().obj_track_times(false);
             let dataset = builder.create(table.name.as_str())?;
             dataset.write_scalar(&table.values[0])?;
         } else {
-            write_array(&group, &table.name, &table.shape, table.values)?;
+            write_counts(&group, &table.name, format, &table)?;
         }
     }
     match format {
         Format::Part => Ok(()),
         Format::Result => label_tally(&group, layout, tally),
     }
+}
+
+/// Writes the counts of a table. A part's are as narrow as its largest allows: most are small, and
+/// what a coordinator does all day is to unpack them.
+fn write_counts(group: &Group, name: &str, format: Format, table: &Table<'_>) -> Result<(), Fault> {
+    let largest = table.values.iter().copied().max().unwrap_or(0);
+    let narrowest = match format {
+        Format::Part => largest,
+        Format::Result => u64::MAX,
+    };
+    if narrowest <= u8::MAX.into() {
+        write_narrow::<u8>(group, name, table)
+    } else if narrowest <= u16::MAX.into() {
+        write_narrow::<u16>(group, name, table)
+    } else if narrowest <= u32::MAX.into() {
+        write_narrow::<u32>(group, name, table)
+    } else {
+        write_array(group, name, &table.shape, table.values).map(drop)
+    }
+}
+
+fn write_narrow<T: H5Type + TryFrom<u64>>(
+    group: &Group,
+    name: &str,
+    table: &Table<'_>,
+) -> Result<(), Fault> {
+    let narrow: Result<Vec<T>, _> = table.values.iter().map(|v| T::try_from(*v)).collect();
+    let narrow = narrow.map_err(|_| format!("a count of {name} is too large"))?;
+    write_array(group, name, &table.shape, &narrow).map(drop)
+}
+
+/// Reads counts, which in a part have any width.
+fn read_counts(
+    group: &Group,
+    name: &str,
+    format: Format,
+    shape: &[usize],
+) -> Result<Vec<u64>, Fault> {
+    let found = open_dataset(group, name)?.dtype()?.to_descriptor()?;
+    if format == Format::Part && found == u8::type_descriptor() {
+        read_narrow::<u8>(group, name, shape)
+    } else if format == Format::Part && found == u16::type_descriptor() {
+        read_narrow::<u16>(group, name, shape)
+    } else if format == Format::Part && found == u32::type_descriptor() {
+        read_narrow::<u32>(group, name, shape)
+    } else {
+        read_array(group, name, shape)
+    }
+}
+
+fn read_narrow<T: H5Type + Into<u64>>(
+    group: &Group,
+    name: &str,
+    shape: &[usize],
+) -> Result<Vec<u64>, Fault> {
+    let narrow: Vec<T> = read_array(group, name, shape)?;
+    Ok(narrow.into_iter().map(Into::into).collect())
 }
 
 /// Labels the axes of all tables.
@@ -287,7 +344,7 @@ fn label_histogram(group: &Group, name: &str, layout: &Layout) -> Result<(), Fau
 }
 
 /// Reads and checks the integer tallies.
-pub(crate) fn read_tally(file: &File, layout: &Layout) -> Result<Tally, Fault> {
+pub(crate) fn read_tally(file: &File, format: Format, layout: &Layout) -> Result<Tally, Fault> {
     let group = open_group(file, "tally")?;
     let tumour = open_group(&group, "tumour")?;
     let empty = Tally::empty(layout.shape.clone());
@@ -302,9 +359,11 @@ pub(crate) fn read_tally(file: &File, layout: &Layout) -> Result<Tally, Fault> {
             .find(|(other, _)| other == name)
             .ok_or_else(|| Fault::Problem(format!("unknown table {name}")))?;
         match name.strip_prefix("tumour/") {
-            Some(histogram) => read_array(&open_group(&tumour, histogram)?, "patients", shape),
-            None if *shape == [1] => Ok(read_array(&group, name, &[])?),
-            None => read_array(&group, name, shape),
+            Some(histogram) => {
+                read_counts(&open_group(&tumour, histogram)?, "patients", format, shape)
+            }
+            None if *shape == [1] => read_array(&group, name, &[]),
+            None => read_counts(&group, name, format, shape),
         }
     })
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 use reseed_engine::{Engine, EngineError};
 use reseed_results::{Attempt, Layout, Part, PartInfo, ResultsError, RunIdentity, write_part};
 use reseed_trial::Trial;
+use tracing::Span;
 
 use crate::spool::Place;
 
@@ -30,6 +31,8 @@ pub(crate) struct Job {
     pub(crate) attempt: u64,
     pub(crate) worker: String,
     pub(crate) place: Place,
+    /// Within which it is traced.
+    pub(crate) span: Span,
     /// Set from outside to give up.
     pub(crate) stop: Arc<AtomicBool>,
     /// Patients simulated.
@@ -97,7 +100,7 @@ fn serve(queue: &Mutex<mpsc::Receiver<Job>>, tell: &impl Fn(Computed)) {
     }
 }
 
-#[tracing::instrument(level = "debug", skip_all, fields(start = job.range.start, end = job.range.end, attempt = job.attempt))]
+#[tracing::instrument(parent = &job.span, skip_all)]
 fn compute(engine: &mut Engine, job: &Job) -> Computed {
     let start = Instant::now();
     let output = match engine.simulate(job.range.clone(), &job.stop, &job.done) {

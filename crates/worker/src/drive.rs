@@ -19,6 +19,7 @@ use reseed_results::{Digest, Layout, PartInfo, RunIdentity};
 use reseed_trial::Trial;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
+use tracing::{Instrument, Span, info_span};
 
 use crate::agent::{Action, Agent, Call, Event, Outcome, Settings};
 use crate::calls::Line;
@@ -69,6 +70,8 @@ struct Driver {
     spool: Spool,
     run: Option<Arc<Prepared>>,
     under_way: BTreeMap<(u64, u64), UnderWay>,
+    /// Spans of shards from the first computing to the delivery.
+    spans: BTreeMap<(u64, u64), Span>,
     last_calls: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -104,6 +107,7 @@ pub async fn work(
         line: None,
         run: None,
         under_way: BTreeMap::new(),
+        spans: BTreeMap::new(),
         last_calls: Vec::new(),
         tell,
         config,
@@ -179,9 +183,8 @@ impl Driver {
         match computed {
             Computed::Part { info, seconds } => {
                 let PartInfo { range, digest, .. } = &info;
-                tracing::info!(
-                    start = range.start, end = range.end, seconds, %digest, "computed a shard"
-                );
+                let span = self.spans.get(&(range.start, range.end));
+                tracing::info!(parent: span.and_then(Span::id), seconds, %digest, "computed a shard");
                 forget(&mut self.under_way, range);
                 self.spool.note(&info);
                 let range = info.range;
@@ -189,10 +192,12 @@ impl Driver {
             }
             Computed::Aborted(range) => {
                 forget(&mut self.under_way, &range);
+                self.spans.remove(&(range.start, range.end));
                 Event::Aborted { range }
             }
             Computed::Failed(range, error) => {
-                tracing::error!(start = range.start, end = range.end, "{error}");
+                let span = self.spans.remove(&(range.start, range.end));
+                tracing::error!(parent: span.as_ref().and_then(Span::id), "{error}");
                 forget(&mut self.under_way, &range);
                 Event::Failed { range, error }
             }
@@ -221,7 +226,10 @@ impl Driver {
                 }
             }
             Action::Deliver { range, attempt } => self.deliver(range, attempt),
-            Action::Discard { range } => self.spool.remove(&range),
+            Action::Discard { range } => {
+                self.spans.remove(&(range.start, range.end));
+                self.spool.remove(&range);
+            }
             Action::Release { attempts } => {
                 let session = self.config.session;
                 let release = Release { session, attempts };
@@ -375,6 +383,7 @@ impl Driver {
             attempt,
             worker: self.config.name.clone(),
             place,
+            span: self.span(&range, attempt),
             stop: Arc::clone(&shard.stop),
             done: Arc::clone(&shard.done),
             range: range.clone(),
@@ -403,10 +412,20 @@ impl Driver {
             file_bytes: fs::metadata(&part.path).map_or(0, |file| file.len()),
             shared_name: part.shared_name.clone(),
         };
-        self.call(call, |line| async move {
+        let span = info_span!(parent: &self.span(&range, attempt), "deliver");
+        let deliver = |line: Line| async move {
             let receipt = line.deliver(header, part).await?;
             Ok(Event::Taken { range, receipt })
-        });
+        };
+        span.in_scope(|| self.call(call, deliver));
+    }
+
+    /// The span of a shard, which lasts until its part is delivered or given up.
+    fn span(&mut self, range: &Range<u64>, attempt: u64) -> Span {
+        let Range { start, end } = *range;
+        let worker = &self.config.name;
+        let new = || info_span!("shard", worker, shard = format!("{start}..{end}"), attempt);
+        self.spans.entry((start, end)).or_insert_with(new).clone()
     }
 
     /// Makes a call and tells the agent what came of it.
@@ -421,13 +440,14 @@ impl Driver {
             return;
         };
         let made = make(line);
-        tokio::spawn(async move {
+        let made = async move {
             let event = made.await.unwrap_or_else(|refusal| {
                 tracing::warn!(?call, "{refusal}");
                 Event::Refused { call, refusal }
             });
             let _ = tell.send(Message::Event(event));
-        });
+        };
+        tokio::spawn(made.in_current_span());
     }
 
     /// Says something that needs no answer: if it is lost, the lease runs out by itself.

@@ -19,6 +19,8 @@ use crate::output::{Chatter, grouped, print_json};
 use crate::progress::Meter;
 use crate::{access, gaps, machine, precision, shards, signals, source};
 
+/// Files that a coordinator has open at most: parts on their way in, and the store's own.
+const FILES_MAX: usize = 512;
 /// Between two looks at a flag that a signal sets.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -45,7 +47,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
     let resumed = coordination.opening().patients_resumed;
     let mut meter = Meter::new(chatter.progress, trial.patients, resumed);
     let ending = access::runtime()?.block_on(async {
-        let listener = Listener::bind(address, security, Limits::default())?;
+        let listener = Listener::bind(address, security, limits())?;
         announce(&coordination, &listener, &trial, chatter);
         let watch = |report: &StatusReport| show(&mut meter, report);
         Ok::<_, Failure>(
@@ -122,6 +124,25 @@ fn terms(args: &Coordinate, trial: &Trial, store: &Path) -> Terms {
         },
         shared_path: shared.map(str::to_owned),
         trial: trial.clone(),
+    }
+}
+
+/// As many connections as the system allows beside the files of the store.
+fn limits() -> Limits {
+    let usual = Limits::default();
+    let connections_max = usual
+        .connections_max
+        .min(machine::open_files_max().saturating_sub(FILES_MAX));
+    if connections_max < usual.connections_max {
+        tracing::warn!(
+            connections_max,
+            "the system lets this process open few files; raise the limit (ulimit -n) for more \
+             workers"
+        );
+    }
+    Limits {
+        connections_max,
+        ..usual
     }
 }
 

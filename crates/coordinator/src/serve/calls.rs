@@ -1,18 +1,21 @@
 //! gRPC calls: checks who calls, translates, and asks the service.
 
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use reseed_protocol::messages::{
     Ask, Failed, PartHeader, Pulse, Receipt, Registration, Release, Session,
 };
 use reseed_protocol::wire::coordinator_server::Coordinator;
-use reseed_protocol::{Kind, Refusal, wire};
+use reseed_protocol::{Kind, Refusal, trace_context, wire};
 use reseed_results::Disk;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 
 use super::auth::{Forbidden, Peer, require_operator, require_worker};
 use super::metrics::{Call, Metrics};
@@ -21,6 +24,9 @@ use crate::service::{Announced, Incoming, Service};
 
 /// Parts that are received at a time; others wait for their turn.
 const DELIVERIES_MAX: usize = 256;
+/// Parts that are checked and committed at a time, for each processor. HDF5 reads one at a time
+/// whatever is asked of it; more would only fill the memory with tallies.
+const COMMITS_PER_PROCESSOR: usize = 2;
 /// Longest silence within a delivery.
 const CHUNK_TIME_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a part that are held before they are written.
@@ -51,19 +57,40 @@ pub(crate) struct Calls {
     pub(crate) service: Arc<Service<Disk>>,
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<Metrics>,
+    /// Rings whenever a call may have ended the run.
+    news: Arc<Notify>,
     deliveries: Arc<Semaphore>,
+    commits: Arc<Semaphore>,
     watchers: Arc<Semaphore>,
+}
+
+/// The span of a call, within the caller's trace. Who calls and about which shard is recorded
+/// once it is known.
+macro_rules! call_span {
+    ($name:literal, $request:expr) => {{
+        let span = info_span!($name, worker = Empty, shard = Empty, attempt = Empty);
+        trace_context::adopt(&span, $request.metadata());
+        span
+    }};
 }
 
 type Answered<T> = Result<Response<T>, Status>;
 
 impl Calls {
-    pub(crate) fn new(service: Arc<Service<Disk>>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        service: Arc<Service<Disk>>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        news: Arc<Notify>,
+    ) -> Self {
+        let processors = available_parallelism().map_or(1, usize::from);
         Self {
+            news,
             service,
             clock,
             metrics,
             deliveries: Arc::new(Semaphore::new(DELIVERIES_MAX)),
+            commits: Arc::new(Semaphore::new(COMMITS_PER_PROCESSOR * processors)),
             watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
         }
     }
@@ -85,15 +112,46 @@ impl Calls {
         Ok(act(&self.service, message, self.clock.now())?)
     }
 
+    /// Notes in the present span which worker calls.
+    fn record_worker(&self, session: Session) {
+        if let Some(worker) = self.service.desk().worker(session) {
+            Span::current().record("worker", worker.0);
+        }
+    }
+
     /// Does something with files where it keeps nobody waiting.
     async fn with_files<T: Send + 'static>(
         &self,
         act: impl FnOnce(&Service<Disk>, Millis) -> T + Send + 'static,
     ) -> Result<T, Status> {
         let (service, clock) = (Arc::clone(&self.service), self.clock);
-        spawn_blocking(move || act(&service, clock.now()))
+        let span = Span::current();
+        spawn_blocking(move || span.in_scope(|| act(&service, clock.now())))
             .await
             .map_err(|error| Status::internal(format!("the coordinator failed: {error}")))
+    }
+
+    /// Takes a part when there is room for one more at a time.
+    async fn deliver_in_turn(
+        &self,
+        request: Request<Streaming<wire::DeliverRequest>>,
+    ) -> Answered<wire::DeliverResponse> {
+        let _timed = self.metrics.time(Call::Deliver);
+        allow(&request, require_worker)?;
+        // The semaphore is never closed.
+        let _turn = self.deliveries.acquire().await;
+        match self.receive(request.into_inner()).await {
+            Ok(receipt) => {
+                self.metrics.note_receipt(receipt);
+                Ok(Response::new(receipt.into()))
+            }
+            Err(status) => {
+                let refusal = Refusal::from(status.clone());
+                self.metrics.note_refusal(refusal.kind);
+                tracing::warn!(kind = ?refusal.kind, "a part was not taken: {refusal}");
+                Err(status)
+            }
+        }
     }
 
     async fn receive(
@@ -101,6 +159,11 @@ impl Calls {
         mut stream: Streaming<wire::DeliverRequest>,
     ) -> Result<Receipt, Status> {
         let header = header(next(&mut stream).await?)?;
+        self.record_worker(header.session);
+        let shard = format!("{}..{}", header.range.start, header.range.end);
+        let span = Span::current();
+        span.record("shard", shard)
+            .record("attempt", header.attempt);
         let announced = self
             .with_files(move |service, now| service.announce(header, now))
             .await??;
@@ -122,10 +185,16 @@ impl Calls {
             }
         }
         let reception = self.write(reception, buffer).await?;
+        // The semaphore is never closed.
+        let _turn = self.commits.acquire().await;
         let timed = self.metrics.time(Call::Commit);
-        let finish = move |service: &Service<Disk>, now| reception.finish(service, now);
-        let receipt = self.with_files(finish).await??;
+        let finish = move |service: &Service<Disk>, now| {
+            info_span!("commit").in_scope(|| reception.finish(service, now))
+        };
+        let finished = self.with_files(finish).await?;
         drop(timed);
+        self.news.notify_one();
+        let receipt = finished?;
         Ok(receipt)
     }
 
@@ -202,6 +271,7 @@ impl Coordinator for Calls {
         &self,
         request: Request<wire::RegisterRequest>,
     ) -> Answered<wire::RegisterResponse> {
+        let _span = call_span!("register", request).entered();
         let name = request.get_ref().name.clone();
         let answer = self.answer(
             Call::Register,
@@ -210,24 +280,30 @@ impl Coordinator for Calls {
             |service, registration: Registration, now| service.register(registration, now),
         );
         match &answer {
-            Ok(welcome) => tracing::info!(worker = welcome.worker, name, "a worker registered"),
+            Ok(welcome) => {
+                Span::current().record("worker", welcome.worker);
+                tracing::info!(name, "a worker registered");
+            }
             Err(status) => tracing::warn!(name, "a worker was refused: {}", status.message()),
         }
         Ok(Response::new(answer?.into()))
     }
 
     async fn lease(&self, request: Request<wire::LeaseRequest>) -> Answered<wire::LeaseResponse> {
+        let _span = call_span!("lease", request).entered();
         let answer = self.answer(
             Call::Lease,
             request,
             require_worker,
-            |service, ask: Ask, now| service.lease(&ask, now),
+            |service, ask: Ask, now| {
+                self.record_worker(ask.session);
+                service.lease(&ask, now)
+            },
         )?;
         for grant in &answer.grants {
             tracing::debug!(
                 attempt = grant.attempt,
-                start = grant.range.start,
-                end = grant.range.end,
+                shard = %format_args!("{}..{}", grant.range.start, grant.range.end),
                 purpose = ?grant.purpose,
                 "leased a shard"
             );
@@ -248,65 +324,56 @@ impl Coordinator for Calls {
         Ok(Response::new(answer.into()))
     }
 
-    #[tracing::instrument(level = "debug", skip_all)]
     async fn deliver(
         &self,
         request: Request<Streaming<wire::DeliverRequest>>,
     ) -> Answered<wire::DeliverResponse> {
-        let _timed = self.metrics.time(Call::Deliver);
-        allow(&request, require_worker)?;
-        // The semaphore is never closed.
-        let _turn = self.deliveries.acquire().await;
-        match self.receive(request.into_inner()).await {
-            Ok(receipt) => {
-                self.metrics.note_receipt(receipt);
-                Ok(Response::new(receipt.into()))
-            }
-            Err(status) => {
-                let refusal = Refusal::from(status.clone());
-                self.metrics.note_refusal(refusal.kind);
-                tracing::warn!(kind = ?refusal.kind, "a part was not taken: {refusal}");
-                Err(status)
-            }
-        }
+        let span = call_span!("deliver", request);
+        self.deliver_in_turn(request).instrument(span).await
     }
 
     async fn release(
         &self,
         request: Request<wire::ReleaseRequest>,
     ) -> Answered<wire::ReleaseResponse> {
+        let _span = call_span!("release", request).entered();
         self.answer(
             Call::Release,
             request,
             require_worker,
-            |service, release: Release, now| service.release(&release, now),
+            |service, release: Release, now| {
+                self.record_worker(release.session);
+                service.release(&release, now)
+            },
         )?;
         Ok(Response::new(wire::ReleaseResponse {}))
     }
 
     async fn fail(&self, request: Request<wire::FailRequest>) -> Answered<wire::FailResponse> {
+        let _span = call_span!("fail", request).entered();
         self.answer(
             Call::Fail,
             request,
             require_worker,
             |service, failed: Failed, now| {
-                tracing::warn!(
-                    attempt = failed.attempt,
-                    "a worker failed: {}",
-                    failed.error
-                );
+                self.record_worker(failed.session);
+                Span::current().record("attempt", failed.attempt);
+                tracing::warn!("a worker failed: {}", failed.error);
                 service.fail(failed, now)
             },
         )?;
+        self.news.notify_one();
         Ok(Response::new(wire::FailResponse {}))
     }
 
     async fn leave(&self, request: Request<wire::LeaveRequest>) -> Answered<wire::LeaveResponse> {
+        let _span = call_span!("leave", request).entered();
         self.answer(
             Call::Leave,
             request,
             require_worker,
             |service, session: Session, now| {
+                self.record_worker(session);
                 service.leave(session, now);
                 Ok(())
             },
@@ -353,6 +420,7 @@ impl Coordinator for Calls {
         let reason = reseed_protocol::prose(&request.into_inner().reason);
         tracing::info!(reason, "the run is cancelled");
         self.service.desk().cancel(reason, self.clock.now());
+        self.news.notify_one();
         Ok(Response::new(wire::CancelResponse {}))
     }
 }

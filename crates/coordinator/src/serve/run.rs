@@ -9,7 +9,7 @@ use reseed_protocol::status::StatusReport;
 use reseed_protocol::wire::coordinator_server::CoordinatorServer;
 use reseed_results::{Disk, ResultFile, ResultsError, write_result};
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::calls::{Calls, Clock};
@@ -112,9 +112,10 @@ impl Coordination {
     ) -> Result<Ending, CoordinateError> {
         let clock = Clock::start();
         let service = self.service;
-        let server = Server::start(listener, Arc::clone(&service), clock);
+        let news = Arc::new(Notify::new());
+        let server = Server::start(listener, Arc::clone(&service), clock, Arc::clone(&news));
         let ended = tokio::select! {
-            ended = until_ended(&service, clock, &mut watch) => ended,
+            ended = until_ended(&service, clock, &news, &mut watch) => ended,
             () = stop => Ok(false),
         };
         let ending = match ended {
@@ -137,7 +138,12 @@ struct Server {
 }
 
 impl Server {
-    fn start(listener: Listener, service: Arc<Service<Disk>>, clock: Clock) -> Self {
+    fn start(
+        listener: Listener,
+        service: Arc<Service<Disk>>,
+        clock: Clock,
+        news: Arc<Notify>,
+    ) -> Self {
         let metrics = Arc::new(Metrics::new(listener.counters()));
         let shown = Shown {
             service: Arc::clone(&service),
@@ -148,7 +154,7 @@ impl Server {
         let task = tokio::spawn(async move {
             let (health, probes) = tonic_health::server::health_reporter();
             health.set_serving::<CoordinatorServer<Calls>>().await;
-            let calls = CoordinatorServer::new(Calls::new(service, clock, metrics))
+            let calls = CoordinatorServer::new(Calls::new(service, clock, metrics, news))
                 .max_decoding_message_size(reseed_protocol::MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(reseed_protocol::MESSAGE_BYTES_MAX);
             let mut routes = tonic::service::Routes::new(calls).add_service(probes);
@@ -186,19 +192,23 @@ fn descriptions() -> tonic_reflection::server::Builder<'static> {
 async fn until_ended(
     service: &Arc<Service<Disk>>,
     clock: Clock,
+    news: &Notify,
     watch: &mut impl FnMut(&StatusReport),
 ) -> Result<bool, CoordinateError> {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        let report = blocking(service, move |service| {
-            let now = clock.now();
-            service.tick(now);
-            service.report(now)
-        })
-        .await?;
-        watch(&report);
+        tokio::select! {
+            _ = ticks.tick() => {
+                let report = blocking(service, move |service| {
+                    let now = clock.now();
+                    service.tick(now);
+                    service.report(now)
+                });
+                watch(&report.await?);
+            }
+            () = news.notified() => {}
+        }
         if let Some(error) = service.take_failure() {
             return Err(error.into());
         }
@@ -224,9 +234,14 @@ async fn complete(
 ) -> Result<Ending, CoordinateError> {
     let file = blocking(service, move |service| {
         let parts = service.books().part_paths();
+        tracing::info!(
+            parts = parts.len(),
+            "every shard is committed; writing the result"
+        );
         write_result(&merge.out, &parts, &merge.engine_version, &merge.notes)
     })
     .await??;
+    tracing::info!(digest = %file.digest, "the result is written");
     service.set_finished();
     // The guard must be gone before the report takes it again.
     let precise = service.books().is_precise();
@@ -247,7 +262,8 @@ async fn farewell(service: &Arc<Service<Disk>>, clock: Clock) {
         }
     };
     // Whoever has not left by then finds nobody, tries for a while, and leaves too.
-    let _ = tokio::time::timeout(FAREWELL_MAX, everybody_left).await;
+    let left = tokio::time::timeout(FAREWELL_MAX, everybody_left).await;
+    tracing::info!(all = left.is_ok(), "workers have left");
 }
 
 async fn blocking<T: Send + 'static>(

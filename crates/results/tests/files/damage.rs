@@ -206,6 +206,12 @@ fn a_part_that_asks_for_more_than_it_holds_is_refused() {
     expect("index has chunks of more than", &|file| {
         replace(file, "patients/index", 1 << 28, 1 << 28);
     });
+    expect("trial is stored in 4096 chunks", &|file| {
+        // HDF5 would keep books about every byte.
+        file.unlink("trial").unwrap();
+        let builder = file.new_dataset::<u8>().chunk(1);
+        builder.shape(4096).create("trial").unwrap();
+    });
     expect("index is stored through an unusual filter", &|file| {
         file.unlink("patients/index").unwrap();
         let builder = file.new_dataset::<u64>().fletcher32().chunk(8);
