@@ -24,7 +24,7 @@ fn a_browser_sees_the_run_go_on_and_end() {
     browser.open(&url);
     let text = browser.text();
     assert!(text.contains("no worker is connected"), "{text}");
-    assert!(text.contains("0 of 20,000"), "{text}");
+    assert!(text.contains("0 of 40,000"), "{text}");
     assert_eq!(browser.value(POINTS), 0);
 
     // Whatever the reader has chosen must outlive what changes around it.
@@ -56,7 +56,7 @@ fn a_browser_sees_the_run_go_on_and_end() {
     assert_eq!(worker.end().0, Some(0));
     browser.until("document.querySelector('header').dataset.end === 'finished'");
     let text = browser.text();
-    assert!(text.contains("20,000 of 20,000"), "{text}");
+    assert!(text.contains("40,000 of 40,000"), "{text}");
     assert!(text.contains("The run has ended"), "{text}");
     // Time for it to look for the coordinator, which is gone, if it did not know better.
     std::thread::sleep(Duration::from_millis(2500));
