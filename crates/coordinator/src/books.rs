@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use reseed_protocol::status::{Estimate, Point};
 use reseed_results::{Folder, PartFile, PartInfo, ResultsError, Store};
-use reseed_stats::Tally;
 use reseed_trial::Trial;
 
 use crate::front::{Front, Judgement};
@@ -13,12 +12,11 @@ use crate::front::{Front, Judgement};
 /// goes, so that they always span the whole run.
 const POINTS_MAX: usize = 256;
 
-/// The store, the sum of its parts, and the running estimate.
+/// The store and the running estimate.
 #[derive(Debug)]
 pub struct Books<F> {
     store: Store<F>,
     trial: Trial,
-    tally: Tally,
     /// Where the run may end early.
     front: Option<Front>,
     estimate: Option<Estimate>,
@@ -28,13 +26,9 @@ pub struct Books<F> {
 }
 
 impl<F: Folder> Books<F> {
-    /// Adds up what is in a store. `front` knows the same parts, if the run has a precision.
-    ///
-    /// # Errors
-    /// [`ResultsError`] if a part cannot be read any more.
-    pub fn open(store: Store<F>, trial: Trial, front: Option<Front>) -> Result<Self, ResultsError> {
+    /// The books of a store. `front` knows the same parts, if the run has a precision.
+    pub fn open(store: Store<F>, trial: Trial, front: Option<Front>) -> Self {
         let mut books = Self {
-            tally: Tally::empty(trial.shape()),
             front,
             estimate: None,
             history: Vec::new(),
@@ -42,13 +36,8 @@ impl<F: Folder> Books<F> {
             store,
             trial,
         };
-        let committed: Vec<PartInfo> = books.store.committed().cloned().collect();
-        for info in committed {
-            let part = books.store.read_part(&info)?;
-            books.count(&part)?;
-        }
         books.sample();
-        Ok(books)
+        books
     }
 
     /// The store.
@@ -90,12 +79,12 @@ impl<F: Folder> Books<F> {
     /// # Errors
     /// As [`Store::commit`].
     pub(crate) fn commit(&mut self, name: &str, part: &PartFile) -> Result<(), ResultsError> {
-        self.store.commit(name, &part.info)?;
+        self.store.commit(name, part)?;
         if let Some(front) = &mut self.front {
             // A shard never reaches across a look; a part that does is no shard.
             let _ = front.commit(&part.info.range);
         }
-        self.count(part)
+        Ok(())
     }
 
     /// Judges the precision on the patients that are committed without a gap. Returns where
@@ -138,12 +127,12 @@ impl<F: Folder> Books<F> {
 
     /// Works out the running estimate, and remembers it if there is enough news.
     pub(crate) fn sample(&mut self) {
-        let patients = self.tally.screened();
+        let patients = self.store.tally().screened();
         let last = self.history.last().map_or(0, |point| point.patients);
         if patients < last.saturating_add(self.point_every_patients) {
             return;
         }
-        let Some(primary) = self.trial.primary_estimate(&self.tally) else {
+        let Some(primary) = self.trial.primary_estimate(self.store.tally()) else {
             return;
         };
         let [difference, lower, upper] =
@@ -168,14 +157,5 @@ impl<F: Folder> Books<F> {
             });
             self.point_every_patients = patients / (POINTS_MAX as u64 / 2);
         }
-    }
-
-    fn count(&mut self, part: &PartFile) -> Result<(), ResultsError> {
-        self.tally
-            .merge(&part.tally)
-            .map_err(|source| ResultsError::Tally {
-                path: part.info.path.clone(),
-                source,
-            })
     }
 }

@@ -106,7 +106,7 @@ pub fn open<F: Folder + Clone>(
         ..terms.rules
     };
     let desk = Desk::new(offer(&store, &terms), Ledger::resume(shards, rules));
-    let books = Books::open(store, terms.trial, front)?;
+    let books = Books::open(store, terms.trial, front);
     let service = Service::new(desk, books, terms.identity, terms.layout);
     Ok((service, opening))
 }

@@ -7,6 +7,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use reseed_stats::Tally;
+
 use crate::digest::{Digest, part_digest};
 use crate::error::{Conflict, ResultsError};
 use crate::folder::{Disk, Folder};
@@ -34,6 +36,8 @@ pub struct Store<F = Disk> {
     layout: Layout,
     /// By first patient. Ranges do not overlap.
     committed: BTreeMap<u64, PartInfo>,
+    /// What they add up to.
+    tally: Tally,
     warnings: Vec<String>,
     epoch: Epoch,
 }
@@ -84,7 +88,7 @@ impl Store<Disk> {
         }
         self.fence()?;
         let info = write_part(&path, &self.identity, &self.layout, part)?;
-        self.committed.insert(info.range.start, info.clone());
+        self.count(info.clone(), &part.tally)?;
         Ok(info)
     }
 }
@@ -115,6 +119,7 @@ impl<F: Folder> Store<F> {
             identity: identity.clone(),
             layout: layout.clone(),
             committed: BTreeMap::new(),
+            tally: Tally::empty(layout.shape.clone()),
             warnings: Vec::new(),
             epoch,
         };
@@ -143,6 +148,11 @@ impl<F: Folder> Store<F> {
     /// The committed part that starts with this patient.
     pub fn committed_at(&self, start: u64) -> Option<&PartInfo> {
         self.committed.get(&start)
+    }
+
+    /// What the committed parts add up to.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// What was found wrong, and set right, when the store was opened.
@@ -203,7 +213,8 @@ impl<F: Folder> Store<F> {
     /// [`ResultsError::Overlap`] if another part holds some of the patients,
     /// [`ResultsError::Fenced`] if another process has taken the store over, or the system's.
     /// The file then stays where it is.
-    pub fn commit(&mut self, name: &str, info: &PartInfo) -> Result<PartInfo, ResultsError> {
+    pub fn commit(&mut self, name: &str, part: &PartFile) -> Result<PartInfo, ResultsError> {
+        let info = &part.info;
         let from = self.folder.path(name);
         if let Some(known) = self.known(&info.range, info.digest, &from, &info.attempt.worker)? {
             self.remove(name)?;
@@ -213,7 +224,7 @@ impl<F: Folder> Store<F> {
         self.folder
             .sync(name)
             .map_err(ResultsError::io("synchronise", &from))?;
-        self.place(name, info)
+        self.place(name, part)
     }
 
     /// Reads a committed part again.
@@ -226,8 +237,8 @@ impl<F: Folder> Store<F> {
     }
 
     /// Moves a synchronised file to its place.
-    fn place(&mut self, name: &str, info: &PartInfo) -> Result<PartInfo, ResultsError> {
-        let to = part_name(&info.range);
+    fn place(&mut self, name: &str, part: &PartFile) -> Result<PartInfo, ResultsError> {
+        let to = part_name(&part.info.range);
         let path = self.folder.path(&to);
         self.folder
             .rename(name, &to)
@@ -235,10 +246,23 @@ impl<F: Folder> Store<F> {
             .map_err(ResultsError::io("put a part at", &path))?;
         let info = PartInfo {
             path,
-            ..info.clone()
+            ..part.info.clone()
         };
-        self.committed.insert(info.range.start, info.clone());
+        self.count(info.clone(), &part.tally)?;
         Ok(info)
+    }
+
+    /// Notes a part that is in its place.
+    fn count(&mut self, info: PartInfo, tally: &Tally) -> Result<(), ResultsError> {
+        let path = &info.path;
+        self.tally
+            .merge(tally)
+            .map_err(|source| ResultsError::Tally {
+                path: path.clone(),
+                source,
+            })?;
+        self.committed.insert(info.range.start, info);
+        Ok(())
     }
 
     /// Fails if another process has opened the store since.
@@ -291,8 +315,7 @@ impl<F: Folder> Store<F> {
             Err(error) => return Err(error),
         };
         self.no_overlap(&part.info.range, &part.info.path)?;
-        self.committed.insert(part.info.range.start, part.info);
-        Ok(())
+        self.count(part.info, &part.tally)
     }
 
     /// Commits a finished part that a worker could not announce any more. Whatever is not
@@ -302,7 +325,7 @@ impl<F: Folder> Store<F> {
             return Ok(());
         };
         if self.no_overlap(&part.info.range, &part.info.path).is_ok() {
-            self.commit(name, &part.info)?;
+            self.commit(name, &part)?;
         }
         Ok(())
     }

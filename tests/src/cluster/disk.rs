@@ -656,7 +656,7 @@ mod tests {
                 let checked = Store::check(store.folder(), &name, identity, layout).unwrap();
                 life.end_after(operations);
                 // Killed somewhere on the way, or not.
-                let _ = store.commit(&name, &checked.info);
+                let _ = store.commit(&name, &checked);
                 life.end();
                 let life = Rc::new(Life::default());
                 let store = bench.open("second", &life);

@@ -134,7 +134,7 @@ fn a_store_of_another_run_is_left_alone() {
 /// Checks a file in the store's folder and commits it, as a coordinator does.
 fn deliver(store: &mut Store, name: &str, layout: &Layout) -> Result<PartInfo, ResultsError> {
     let part = Store::check(store.folder(), name, &identity(), layout)?;
-    store.commit(name, &part.info)
+    store.commit(name, &part)
 }
 
 #[test]
