@@ -74,12 +74,13 @@ impl<F: Folder> Books<F> {
         &self.history
     }
 
-    /// Makes a checked file of the store's folder last, and counts it.
+    /// Puts a checked file of the store's folder in its place, and counts it. It lasts after
+    /// [`Store::sync_places`].
     ///
     /// # Errors
-    /// As [`Store::commit`].
-    pub(crate) fn commit(&mut self, name: &str, part: &PartFile) -> Result<(), ResultsError> {
-        self.store.commit(name, part)?;
+    /// As [`Store::place`].
+    pub(crate) fn place(&mut self, name: &str, part: &PartFile) -> Result<(), ResultsError> {
+        self.store.place(name, part)?;
         if let Some(front) = &mut self.front {
             // A shard never reaches across a look; a part that does is no shard.
             let _ = front.commit(&part.info.range);

@@ -5,6 +5,7 @@
 //! thread. A part becomes known to the ledger only when it is in the store for good, and a
 //! worker is told only after that.
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -162,7 +163,7 @@ impl<F: Folder + Clone> Service<F> {
     pub fn receive(&self, incoming: &mut Incoming, bytes: &[u8]) -> Result<(), Refusal> {
         incoming.received_bytes += bytes.len() as u64;
         if incoming.received_bytes > incoming.header.file_bytes {
-            return Err(self.wrong_length(incoming));
+            return Err(self.wrong_length(&incoming.header, incoming.received_bytes));
         }
         self.folder.append(&incoming.name, bytes).map_err(|error| {
             let path = self.folder.path(&incoming.name);
@@ -177,30 +178,55 @@ impl<F: Folder + Clone> Service<F> {
     /// if the store cannot take it, and as [`Desk::delivered`].
     pub fn finish(&self, incoming: &Incoming, now: Millis) -> Result<Receipt, Refusal> {
         let header = &incoming.header;
-        if header.shared_name.is_none() && incoming.received_bytes != header.file_bytes {
-            return Err(self.wrong_length(incoming));
+        let arrived_bytes = self.arrived_bytes(incoming)?;
+        if arrived_bytes != header.file_bytes {
+            return Err(self.wrong_length(header, arrived_bytes));
         }
         let part = self.check(incoming)?;
-        // What takes a disk long is done before others have to wait for it; the commit then finds
-        // nothing left to synchronise.
-        self.folder.sync(&incoming.name).map_err(|error| {
-            let path = self.folder.path(&incoming.name);
-            self.store_refuses(ResultsError::io("synchronise", &path)(error))
-        })?;
-        let mut books = self.books();
-        let verdict = self.desk().judge(&header.range, Digest(header.digest))?;
+        let refuse = |error| self.store_refuses(error);
+        // Disks take their time, in which others need not wait: the store is held only to put the
+        // part in its place, in between.
+        Store::sync_file(&self.folder, &incoming.name).map_err(refuse)?;
+        let verdict = {
+            let mut books = self.books();
+            let verdict = self.desk().judge(&header.range, Digest(header.digest))?;
+            if let Verdict::Commit = verdict {
+                books
+                    .place(&incoming.name, &part)
+                    .map_err(|error| match error {
+                        // Another one is on its way into the store, of which the ledger will know.
+                        ResultsError::Conflict(_) => Refusal::new(
+                            Kind::Store,
+                            "another part of these patients is just being committed; deliver this \
+                             one again",
+                        ),
+                        other => refuse(other),
+                    })?;
+            }
+            verdict
+        };
         if let Verdict::Commit = verdict {
-            books
-                .commit(&incoming.name, &part)
-                .map_err(|error| self.store_refuses(error))?;
+            Store::sync_places(&self.folder).map_err(refuse)?;
             self.obstacle().passing = None;
         }
+        let mut books = self.books();
         let receipt = self.desk().delivered(header, now);
         if let Verdict::Conflict { .. } = verdict {
             books.keep_evidence(&incoming.name, &part.info);
         }
         self.judge_precision(&mut books, now);
         receipt
+    }
+
+    /// Length of what is there of a part.
+    fn arrived_bytes(&self, incoming: &Incoming) -> Result<u64, Refusal> {
+        if incoming.header.shared_name.is_none() {
+            return Ok(incoming.received_bytes);
+        }
+        self.folder.length(&incoming.name).map_err(|error| {
+            let path = self.folder.path(&incoming.name);
+            self.part_is_refused(ResultsError::io("read", &path)(error))
+        })
     }
 
     /// Ends the run early if its first patients are precise enough.
@@ -327,7 +353,9 @@ impl<F: Folder + Clone> Service<F> {
 
     fn part_is_refused(&self, error: ResultsError) -> Refusal {
         let kind = match &error {
-            ResultsError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            ResultsError::Io { source, .. }
+                if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) =>
+            {
                 Kind::Damaged
             }
             ResultsError::Io { .. } => return self.store_refuses(error),
@@ -339,14 +367,14 @@ impl<F: Folder + Clone> Service<F> {
     }
 
     /// The stream was cut or goes on too long; the worker's own copy may be good.
-    fn wrong_length(&self, incoming: &Incoming) -> Refusal {
+    fn wrong_length(&self, header: &PartHeader, arrived_bytes: u64) -> Refusal {
         self.desk().note_refused_part();
         Refusal {
             kind: Kind::Damaged,
             retry: Retry::Here,
             message: format!(
-                "{} bytes of a part of {} arrived; send it again",
-                incoming.received_bytes, incoming.header.file_bytes
+                "{arrived_bytes} bytes of a part of {} arrived; send it again",
+                header.file_bytes
             ),
         }
     }
@@ -356,7 +384,6 @@ impl<F: Folder + Clone> Service<F> {
         let message = error.to_string();
         let kind = match &error {
             ResultsError::Overlap { .. } => Kind::Foreign,
-            ResultsError::Conflict(_) => Kind::Conflict,
             _ => Kind::Store,
         };
         let mut obstacle = self.obstacle();

@@ -32,6 +32,13 @@ pub trait Folder {
     /// The system's; [`io::ErrorKind::NotFound`] if there is none.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
 
+    /// Length of a file, bytes.
+    ///
+    /// # Errors
+    /// The system's; [`io::ErrorKind::InvalidInput`] for what is no file of its own, such as a link
+    /// or a pipe.
+    fn length(&self, name: &str) -> io::Result<u64>;
+
     /// Appends to a file, which is made if it is not there. A crash may lose any of it.
     ///
     /// # Errors
@@ -145,6 +152,18 @@ impl Folder for Disk {
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         fs::read(self.path(name))
+    }
+
+    fn length(&self, name: &str) -> io::Result<u64> {
+        let found = fs::symlink_metadata(self.path(name))?;
+        if found.is_file() {
+            Ok(found.len())
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is not a regular file",
+            ))
+        }
     }
 
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

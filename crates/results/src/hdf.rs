@@ -345,9 +345,17 @@ pub(crate) fn read_array<T: H5Type>(
     name: &str,
     shape: &[usize],
 ) -> Result<Vec<T>, Fault> {
-    let dataset = open_dataset(group, name)?;
-    check_type::<T>(&dataset, name)?;
-    check_shape(&dataset, name, shape)?;
+    read_values(&open_dataset(group, name)?, name, shape)
+}
+
+/// Reads an open dataset of exactly this shape.
+pub(crate) fn read_values<T: H5Type>(
+    dataset: &Dataset,
+    name: &str,
+    shape: &[usize],
+) -> Result<Vec<T>, Fault> {
+    check_type::<T>(dataset, name)?;
+    check_shape(dataset, name, shape)?;
     Ok(dataset.read_raw()?)
 }
 

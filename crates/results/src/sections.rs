@@ -1,12 +1,13 @@
 //! What part and result files have in common: identity, labels and tallies.
 
-use hdf5::{File, Group, H5Type};
+use hdf5::{Dataset, File, Group, H5Type};
 use reseed_stats::{Cause, Endpoint, ORIGINS, Shape, Table, Tally};
 
 use crate::digest::Digest;
 use crate::hdf::{
     Fault, describe, ensure, open_dataset, open_group, read_array, read_attribute, read_list,
-    read_list_attribute, write_array, write_attribute, write_list_attribute, write_texts,
+    read_list_attribute, read_values, write_array, write_attribute, write_list_attribute,
+    write_texts,
 };
 use crate::layout::{AXIS_MAX, HistogramAxis, Layout, RunIdentity};
 use crate::scales::Scales;
@@ -245,24 +246,25 @@ fn read_counts(
     format: Format,
     shape: &[usize],
 ) -> Result<Vec<u64>, Fault> {
-    let found = open_dataset(group, name)?.dtype()?.to_descriptor()?;
+    let dataset = open_dataset(group, name)?;
+    let found = dataset.dtype()?.to_descriptor()?;
     if format == Format::Part && found == u8::type_descriptor() {
-        read_narrow::<u8>(group, name, shape)
+        read_narrow::<u8>(&dataset, name, shape)
     } else if format == Format::Part && found == u16::type_descriptor() {
-        read_narrow::<u16>(group, name, shape)
+        read_narrow::<u16>(&dataset, name, shape)
     } else if format == Format::Part && found == u32::type_descriptor() {
-        read_narrow::<u32>(group, name, shape)
+        read_narrow::<u32>(&dataset, name, shape)
     } else {
-        read_array(group, name, shape)
+        read_values(&dataset, name, shape)
     }
 }
 
 fn read_narrow<T: H5Type + Into<u64>>(
-    group: &Group,
+    dataset: &Dataset,
     name: &str,
     shape: &[usize],
 ) -> Result<Vec<u64>, Fault> {
-    let narrow: Vec<T> = read_array(group, name, shape)?;
+    let narrow: Vec<T> = read_values(dataset, name, shape)?;
     Ok(narrow.into_iter().map(Into::into).collect())
 }
 
@@ -347,22 +349,12 @@ fn label_histogram(group: &Group, name: &str, layout: &Layout) -> Result<(), Fau
 pub(crate) fn read_tally(file: &File, format: Format, layout: &Layout) -> Result<Tally, Fault> {
     let group = open_group(file, "tally")?;
     let tumour = open_group(&group, "tumour")?;
-    let empty = Tally::empty(layout.shape.clone());
-    let shapes: Vec<(String, Vec<usize>)> = empty
-        .tables()
-        .into_iter()
-        .map(|table| (table.name, table.shape))
-        .collect();
-    Tally::from_tables(layout.shape.clone(), |name, _| {
-        let (_, shape) = shapes
-            .iter()
-            .find(|(other, _)| other == name)
-            .ok_or_else(|| Fault::Problem(format!("unknown table {name}")))?;
+    Tally::from_tables(layout.shape.clone(), |name, shape| {
         match name.strip_prefix("tumour/") {
             Some(histogram) => {
                 read_counts(&open_group(&tumour, histogram)?, "patients", format, shape)
             }
-            None if *shape == [1] => read_array(&group, name, &[]),
+            None if shape == [1] => read_array(&group, name, &[]),
             None => read_counts(&group, name, format, shape),
         }
     })

@@ -127,10 +127,7 @@ impl<F: Folder> Store<F> {
             store.adopt(&name)?;
         }
         // Whoever put them there may have been killed before their names were sure to last.
-        store
-            .folder
-            .sync_names(PARTS)
-            .map_err(ResultsError::io("synchronise", &store.folder.path(PARTS)))?;
+        Self::sync_places(&store.folder)?;
         for name in store.files(INCOMING)? {
             store.remove(&name)?;
         }
@@ -205,15 +202,39 @@ impl<F: Folder> Store<F> {
         folder.read_part(name, identity, layout)
     }
 
-    /// Commits a file of the folder that [`Self::check`] has passed: moves it to its place. Once
-    /// this returns, it survives a crash. If the part is committed already, the file is removed.
+    /// Commits a file of the folder that [`Self::check`] has passed, in the three steps of which
+    /// only [`Self::place`] needs the store to itself. Once this returns, the part survives a
+    /// crash.
+    ///
+    /// # Errors
+    /// As the three steps.
+    pub fn commit(&mut self, name: &str, part: &PartFile) -> Result<PartInfo, ResultsError> {
+        Self::sync_file(&self.folder, name)?;
+        let info = self.place(name, part)?;
+        Self::sync_places(&self.folder)?;
+        Ok(info)
+    }
+
+    /// Makes the bytes of a file last.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn sync_file(folder: &F, name: &str) -> Result<(), ResultsError> {
+        let path = folder.path(name);
+        folder
+            .sync(name)
+            .map_err(ResultsError::io("synchronise", &path))
+    }
+
+    /// Moves a file whose bytes last to its place, where it survives a crash after
+    /// [`Self::sync_places`]. If the part is committed already, the file is removed.
     ///
     /// # Errors
     /// [`ResultsError::Conflict`] if the range is committed with another digest,
     /// [`ResultsError::Overlap`] if another part holds some of the patients,
     /// [`ResultsError::Fenced`] if another process has taken the store over, or the system's.
     /// The file then stays where it is.
-    pub fn commit(&mut self, name: &str, part: &PartFile) -> Result<PartInfo, ResultsError> {
+    pub fn place(&mut self, name: &str, part: &PartFile) -> Result<PartInfo, ResultsError> {
         let info = &part.info;
         let from = self.folder.path(name);
         if let Some(known) = self.known(&info.range, info.digest, &from, &info.attempt.worker)? {
@@ -221,10 +242,28 @@ impl<F: Folder> Store<F> {
             return Ok(known);
         }
         self.fence()?;
+        let to = part_name(&info.range);
+        let path = self.folder.path(&to);
         self.folder
-            .sync(name)
-            .map_err(ResultsError::io("synchronise", &from))?;
-        self.place(name, part)
+            .rename(name, &to)
+            .map_err(ResultsError::io("put a part at", &path))?;
+        let info = PartInfo {
+            path,
+            ..info.clone()
+        };
+        self.count(info.clone(), &part.tally)?;
+        Ok(info)
+    }
+
+    /// Makes everything that was [placed](Self::place) survive a crash.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn sync_places(folder: &F) -> Result<(), ResultsError> {
+        let path = folder.path(PARTS);
+        folder
+            .sync_names(PARTS)
+            .map_err(ResultsError::io("synchronise", &path))
     }
 
     /// Reads a committed part again.
@@ -234,22 +273,6 @@ impl<F: Folder> Store<F> {
     pub fn read_part(&self, part: &PartInfo) -> Result<PartFile, ResultsError> {
         let name = part_name(&part.range);
         self.folder.read_part(&name, &self.identity, &self.layout)
-    }
-
-    /// Moves a synchronised file to its place.
-    fn place(&mut self, name: &str, part: &PartFile) -> Result<PartInfo, ResultsError> {
-        let to = part_name(&part.info.range);
-        let path = self.folder.path(&to);
-        self.folder
-            .rename(name, &to)
-            .and_then(|()| self.folder.sync_names(PARTS))
-            .map_err(ResultsError::io("put a part at", &path))?;
-        let info = PartInfo {
-            path,
-            ..part.info.clone()
-        };
-        self.count(info.clone(), &part.tally)?;
-        Ok(info)
     }
 
     /// Notes a part that is in its place.

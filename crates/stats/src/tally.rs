@@ -349,20 +349,21 @@ impl Tally {
         out
     }
 
-    /// Rebuilds a tally from stored tables; `read` returns the values of a table by name.
-    /// Sizes and sums are checked.
+    /// Rebuilds a tally from stored tables; `read` returns the values of a table by name and
+    /// shape. Sizes and sums are checked.
     ///
     /// # Errors
     /// [`TallyError`] if a table has the wrong size or the sums contradict each other; or
     /// whatever `read` reports.
     pub fn from_tables<E: From<TallyError>>(
         shape: Shape,
-        mut read: impl FnMut(&str, usize) -> Result<Vec<u64>, E>,
+        mut read: impl FnMut(&str, &[usize]) -> Result<Vec<u64>, E>,
     ) -> Result<Self, E> {
         let mut tally = Self::empty(shape);
-        let names: Vec<String> = tally.tables().into_iter().map(|t| t.name).collect();
-        for (name, slot) in names.iter().zip(tally.slots()) {
-            let values = read(name, slot.len())?;
+        let tables = tally.tables().into_iter();
+        let tables: Vec<(String, Vec<usize>)> = tables.map(|t| (t.name, t.shape)).collect();
+        for ((name, shape), slot) in tables.iter().zip(tally.slots()) {
+            let values = read(name, shape)?;
             if values.len() != slot.len() {
                 return Err(E::from(TallyError::Table {
                     name: name.clone(),

@@ -109,9 +109,9 @@ fn reread(tally: &Tally, raise: Option<(&str, usize)>) -> Result<Tally, TallyErr
         .into_iter()
         .map(|table| (table.name.clone(), table.values.to_vec()))
         .collect();
-    Tally::from_tables(tally.shape().clone(), |name, len| {
+    Tally::from_tables(tally.shape().clone(), |name, shape| {
         let mut values = stored[name].clone();
-        assert_eq!(values.len(), len);
+        assert_eq!(values.len(), shape.iter().product());
         if let Some((table, cell)) = raise
             && table == name
         {
@@ -235,7 +235,10 @@ proptest! {
 
 #[test]
 fn a_table_of_the_wrong_size_is_refused() {
-    let read = |name: &str, len: usize| Ok(vec![0; if name == "event" { len - 1 } else { len }]);
+    let read = |name: &str, shape: &[usize]| {
+        let cells: usize = shape.iter().product();
+        Ok(vec![0; cells - usize::from(name == "event")])
+    };
     let result: Result<Tally, TallyError> = Tally::from_tables(shape(1, 2, 0, 3), read);
     let expected = TallyError::Table {
         name: "event".to_owned(),
@@ -261,10 +264,10 @@ fn a_sum_beyond_64_bits_is_refused_and_changes_nothing() {
     let mut huge = Tally::empty(one.shape().clone());
     // Ticks can be filled to the brim without contradicting the other tables.
     let mut filled = one.clone();
-    filled = Tally::from_tables::<TallyError>(filled.shape().clone(), |name, len| {
+    filled = Tally::from_tables::<TallyError>(filled.shape().clone(), |name, shape| {
         let stored = filled.tables().into_iter().find(|table| table.name == name);
         Ok(if name == "ticks" {
-            vec![u64::MAX; len]
+            vec![u64::MAX; shape.iter().product()]
         } else {
             stored.unwrap().values.to_vec()
         })

@@ -483,6 +483,10 @@ impl Folder for SimulatedFolder {
         })
     }
 
+    fn length(&self, name: &str) -> io::Result<u64> {
+        Ok(self.bytes(name)?.len() as u64)
+    }
+
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let was_alive = !self.life.is_over();
         if let Err(error) = self.begin("append to", name) {

@@ -97,8 +97,8 @@ impl Cohorts {
     }
 
     fn tally(&self, counts: [u64; FATES.len()]) -> Tally {
-        let sum = |name: &str, len| {
-            let mut sum = vec![0; len];
+        let sum = |name: &str, shape: &[usize]| {
+            let mut sum = vec![0; shape.iter().product()];
             for (count, patient) in counts.iter().zip(&self.patients) {
                 for (cell, one) in sum.iter_mut().zip(&patient[name]) {
                     *cell += count * one;

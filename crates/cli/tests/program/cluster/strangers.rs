@@ -4,6 +4,7 @@
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use reseed_protocol::channel::{AuthorizedChannel, Connect};
@@ -251,10 +252,11 @@ fn a_hostile_worker_wastes_only_its_own_work() {
     meddle_with_leases(&bench, &url, &mut mallory);
     let before = count_parts(&bench.path("s"));
     deliver_nonsense(&mut mallory, &good, &foreign);
+    share_nonsense(&bench, &mut mallory, &good);
     deliver_no_part(&mut mallory, &good);
     assert_eq!(count_parts(&bench.path("s")), before);
     assert_eq!(part_files(&bench.path("s/incoming")).len(), 0);
-    assert_eq!(status(&bench, &url)["counts"]["parts_refused"], 7);
+    assert_eq!(status(&bench, &url)["counts"]["parts_refused"], 10);
     ada.signal("CONT");
     running.ends(0);
     ada.ends(0);
@@ -350,6 +352,29 @@ fn deliver_nonsense(mallory: &mut Mallory, good: &Made, foreign: &Made) {
         ..header()
     };
     refuses("a file that is not there", absent, &[], Kind::Damaged);
+}
+
+/// Puts into the shared folder what is no file, which could take the coordinator long to find out.
+fn share_nonsense(bench: &Bench, mallory: &mut Mallory, good: &Made) {
+    let shared = bench.path("s/shared");
+    std::os::unix::fs::symlink("/dev/zero", shared.join("link.h5")).expect("a link");
+    let pipe = Command::new("mkfifo").arg(shared.join("pipe.h5")).status();
+    assert!(pipe.expect("mkfifo").success());
+    fs::write(shared.join("long.h5"), [&good.bytes[..], &[0]].concat()).expect("room for it");
+    for (name, problem) in [
+        ("link.h5", "not a regular file"),
+        ("pipe.h5", "not a regular file"),
+        ("long.h5", "arrived"),
+    ] {
+        let header = PartHeader {
+            shared_name: Some(name.into()),
+            ..good.header()
+        };
+        let refusal = mallory.deliver(&header, &[]).expect_err(name);
+        assert_eq!(refusal.kind, Kind::Damaged, "{name}: {refusal}");
+        assert!(refusal.message.contains(problem), "{name}: {refusal}");
+        fs::remove_file(shared.join(name)).expect("it stays where it is");
+    }
 }
 
 /// Calls that are no deliveries.
