@@ -195,10 +195,13 @@ impl<F: Folder + Clone> Service<F> {
                 .map_err(|error| self.store_refuses(error))?;
             self.obstacle().passing = None;
         }
-        let receipt = self.desk().delivered(header, now);
         if let Verdict::Conflict { .. } = verdict {
-            books.keep_evidence(&incoming.name, &part.info);
+            // As with commits, the ledger hears of it once it cannot be forgotten any more.
+            books
+                .keep_evidence(&incoming.name, &part.info)
+                .map_err(|error| self.store_refuses(error))?;
         }
+        let receipt = self.desk().delivered(header, now);
         self.judge_precision(&mut books, now);
         receipt
     }
