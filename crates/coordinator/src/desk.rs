@@ -65,6 +65,14 @@ pub struct Desk {
     parts_refused: u64,
 }
 
+/// Who sends a part. It may be gone before the part is in the store, and the part counts all the
+/// same.
+#[derive(Debug, Clone)]
+pub struct Courier {
+    worker: WorkerId,
+    name: String,
+}
+
 #[derive(Debug)]
 struct Worker {
     session: Session,
@@ -248,14 +256,18 @@ impl Desk {
         }
     }
 
-    /// A worker announces a part. What delivering it would lead to, before a byte of it is
-    /// taken.
+    /// A worker announces a part. Who it is, and what delivering the part would lead to, before
+    /// a byte of it is taken.
     ///
     /// # Errors
     /// [`Kind::UnknownSession`], [`Kind::Limit`] if it is too long, [`Kind::Ended`] or
     /// [`Kind::Foreign`] if nobody wants it.
-    pub fn announce(&mut self, header: &PartHeader, now: Millis) -> Result<Verdict, Refusal> {
-        self.hear(header.session, now)?;
+    pub fn announce(
+        &mut self,
+        header: &PartHeader,
+        now: Millis,
+    ) -> Result<(Courier, Verdict), Refusal> {
+        let worker = self.hear(header.session, now)?;
         let most = self.offer.part_bytes_max;
         if header.file_bytes > most {
             return Err(Refusal {
@@ -267,7 +279,9 @@ impl Desk {
                 ),
             });
         }
-        self.judge(&header.range, Digest(header.digest))
+        let verdict = self.judge(&header.range, Digest(header.digest))?;
+        let name = self.name(worker).to_owned();
+        Ok((Courier { worker, name }, verdict))
     }
 
     /// What delivering a part would lead to.
@@ -281,13 +295,23 @@ impl Desk {
         }
     }
 
-    /// Notes that a part was delivered and, if it was wanted, is in the store for good.
+    /// Notes that a part was delivered and, if it was wanted, is in the store for good: the
+    /// ledger has to learn of it whatever became of its worker meanwhile.
     ///
     /// # Errors
     /// [`Kind::Conflict`] if it differs from what is committed, which ends the run;
     /// [`Kind::Ended`] or [`Kind::Foreign`] if nobody wants it.
-    pub fn delivered(&mut self, header: &PartHeader, now: Millis) -> Result<Receipt, Refusal> {
-        let worker = self.hear(header.session, now)?;
+    pub fn delivered(
+        &mut self,
+        courier: &Courier,
+        header: &PartHeader,
+        now: Millis,
+    ) -> Result<Receipt, Refusal> {
+        let worker = courier.worker;
+        let is_gone = self.hear(header.session, now).ok() != Some(worker);
+        if is_gone {
+            self.names.insert(worker, courier.name.clone());
+        }
         let attempt = Attempt(header.attempt);
         let patients = header.range.end - header.range.start;
         self.forget_progress(worker, attempt);
@@ -298,6 +322,10 @@ impl Desk {
             digest: Digest(header.digest),
         };
         let effects = self.ledger.apply(event, now);
+        if is_gone {
+            // It came back for this one statement.
+            self.ledger.apply(Event::Leave { worker }, now);
+        }
         if let Some(worker) = self.workers.get_mut(&worker) {
             worker.delivered += patients;
             worker.note_rate(now);

@@ -18,7 +18,7 @@ pub mod serve;
 mod service;
 
 pub use books::Books;
-pub use desk::{Desk, Offer};
+pub use desk::{Courier, Desk, Offer};
 pub use front::{AcrossLook, Front, Judgement};
 pub use ledger::Ledger;
 pub use message::{

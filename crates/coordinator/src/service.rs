@@ -17,7 +17,7 @@ use reseed_protocol::{Kind, Refusal, Retry};
 use reseed_results::{Folder, Layout, PartFile, PartInfo, ResultsError, RunIdentity, Store};
 
 use crate::books::Books;
-use crate::desk::Desk;
+use crate::desk::{Courier, Desk};
 use crate::message::{Digest, Millis, Verdict};
 
 /// A coordinator's answers.
@@ -51,6 +51,7 @@ struct Obstacle {
 /// A part on its way in. It is gone if it is not finished.
 #[derive(Debug)]
 pub struct Incoming {
+    courier: Courier,
     header: PartHeader,
     name: String,
     received_bytes: u64,
@@ -134,12 +135,12 @@ impl<F: Folder + Clone> Service<F> {
     /// # Errors
     /// As [`Desk::announce`].
     pub fn announce(&self, header: PartHeader, now: Millis) -> Result<Announced, Refusal> {
-        let verdict = self.desk().announce(&header, now)?;
+        let (courier, verdict) = self.desk().announce(&header, now)?;
         let shared = header.shared_name.as_deref().map(Store::<F>::shared_name);
         if let Verdict::Discard = verdict {
             // Equal digests: nothing that the bytes could add. Nobody is told digests, so
             // whoever knows this one has computed it.
-            let receipt = self.desk().delivered(&header, now)?;
+            let receipt = self.desk().delivered(&courier, &header, now)?;
             if let Some(name) = shared {
                 // It is only in the way; if it is not there, all the better.
                 let _ = self.folder.remove(&name);
@@ -149,6 +150,7 @@ impl<F: Folder + Clone> Service<F> {
         let number = self.incoming.fetch_add(1, Ordering::Relaxed);
         Ok(Announced::Wanted(Incoming {
             name: shared.unwrap_or_else(|| Store::<F>::incoming_name(&self.mark, number)),
+            courier,
             header,
             received_bytes: 0,
         }))
@@ -201,7 +203,7 @@ impl<F: Folder + Clone> Service<F> {
                 .keep_evidence(&incoming.name, &part.info)
                 .map_err(|error| self.store_refuses(error))?;
         }
-        let receipt = self.desk().delivered(header, now);
+        let receipt = self.desk().delivered(&incoming.courier, header, now);
         self.judge_precision(&mut books, now);
         receipt
     }

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use reseed_coordinator::{Desk, Ledger, Millis, Offer, Rules};
-use reseed_protocol::Kind;
 use reseed_protocol::messages::{
     Ask, Held, Machine, PartHeader, Pulse, Receipt, Registration, Release, RunSpec, Session,
     Versions, Wait,
 };
+use reseed_protocol::{Kind, Refusal};
 
 const LEASE_MS: u64 = 1000;
 
@@ -68,6 +68,11 @@ fn header(number: u8, attempt: u64, range: Range<u64>, digest: u8) -> PartHeader
     }
 }
 
+fn deliver(desk: &mut Desk, header: &PartHeader, now: u64) -> Result<Receipt, Refusal> {
+    let (courier, _) = desk.announce(header, Millis(now))?;
+    desk.delivered(&courier, header, Millis(now))
+}
+
 #[test]
 fn another_version_is_refused_with_the_reason() {
     let mut desk = desk(1);
@@ -99,10 +104,10 @@ fn a_run_is_leased_delivered_and_over() {
     let leases = ask(&mut desk, 1, 5, 1);
     assert_eq!(leases.len(), 2);
     for (attempt, range) in leases {
-        let receipt = desk.delivered(&header(1, attempt, range.clone(), 1), Millis(2));
+        let receipt = deliver(&mut desk, &header(1, attempt, range.clone(), 1), 2);
         assert_eq!(receipt, Ok(Receipt::Committed));
         // Said again, it changes nothing.
-        let receipt = desk.delivered(&header(1, attempt, range, 1), Millis(2));
+        let receipt = deliver(&mut desk, &header(1, attempt, range, 1), 2);
         assert_eq!(receipt, Ok(Receipt::Discarded));
     }
     assert_eq!(desk.over(), Some(Wait::Finished));
@@ -134,14 +139,27 @@ fn different_digests_name_both_workers() {
     desk.register(worker(2), Millis(0))
         .expect("the same version");
     let (attempt, range) = ask(&mut desk, 1, 1, 0).remove(0);
-    desk.delivered(&header(1, attempt, range.clone(), 1), Millis(1))
-        .expect("a good part");
-    let refusal = desk
-        .delivered(&header(2, 0, range, 2), Millis(2))
-        .expect_err("a conflict");
+    deliver(&mut desk, &header(1, attempt, range.clone(), 1), 1).expect("a good part");
+    let refusal = deliver(&mut desk, &header(2, 0, range, 2), 2).expect_err("a conflict");
     assert_eq!(refusal.kind, Kind::Conflict);
     assert!(refusal.message.contains("host-1") && refusal.message.contains("host-2"));
     assert!(matches!(desk.over(), Some(Wait::Failed { .. })));
+}
+
+#[test]
+fn a_part_counts_though_its_worker_left_while_it_was_stored() {
+    let mut desk = desk(2);
+    desk.register(worker(1), Millis(0))
+        .expect("the same version");
+    let (attempt, range) = ask(&mut desk, 1, 1, 0).remove(0);
+    let part = header(1, attempt, range, 1);
+    let (courier, _) = desk.announce(&part, Millis(1)).expect("wanted");
+    desk.leave(part.session, Millis(2));
+    let receipt = desk.delivered(&courier, &part, Millis(3));
+    assert_eq!(receipt, Ok(Receipt::Committed));
+    let progress = desk.progress();
+    assert_eq!((progress.patients_committed, progress.workers), (10, 0));
+    assert!(desk.is_empty_since(Millis(0)), "it is gone all the same");
 }
 
 #[test]
@@ -206,8 +224,7 @@ fn a_workers_rate_follows_its_deliveries_between_heartbeats() {
         let now = second * 1000 - 1;
         for (attempt, range) in ask(&mut desk, 1, 2, now) {
             let part = header(1, attempt, range, 1);
-            desk.delivered(&part, Millis(second * 1000))
-                .expect("wanted");
+            deliver(&mut desk, &part, second * 1000).expect("wanted");
         }
     }
     let (reports, _) = desk.worker_reports(Millis(5000));
