@@ -15,7 +15,8 @@ use reseed_protocol::{Kind, Refusal, Retry};
 
 use crate::ledger::Ledger;
 use crate::message::{
-    Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Verdict, WorkerId,
+    Attempt, Credential, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Verdict,
+    WorkerId,
 };
 use crate::rate::Rate;
 
@@ -71,12 +72,14 @@ pub struct Desk {
 pub struct Courier {
     worker: WorkerId,
     name: String,
+    credential: Option<Credential>,
 }
 
 #[derive(Debug)]
 struct Worker {
     session: Session,
     machine: Machine,
+    credential: Option<Credential>,
     heard: Millis,
     draining: bool,
     shards_committed: u64,
@@ -132,14 +135,19 @@ impl Desk {
         self.heard.last().is_none_or(|(heard, _)| *heard < since)
     }
 
-    /// Takes a worker on, or meets it again.
+    /// Takes a worker on, or meets it again. The `credential` is what its connection has shown.
     ///
     /// # Errors
     /// [`Kind::Version`] if it would compute something else, [`Kind::Limit`] if there are too
     /// many.
-    pub fn register(&mut self, from: Registration, now: Millis) -> Result<Welcome, Refusal> {
+    pub fn register(
+        &mut self,
+        from: Registration,
+        credential: Option<Credential>,
+        now: Millis,
+    ) -> Result<Welcome, Refusal> {
         self.same_versions(&from.versions)?;
-        let worker = self.take_on(&from, now)?;
+        let worker = self.take_on(&from, credential, now)?;
         let claim = Event::Claim {
             worker,
             ranges: from.holding,
@@ -251,8 +259,7 @@ impl Desk {
     /// Lets a worker go. Nobody is surprised if it has gone already.
     pub fn leave(&mut self, session: Session, now: Millis) {
         if let Some(worker) = self.sessions.get(&session).copied() {
-            self.ledger.apply(Event::Leave { worker }, now);
-            self.forget(worker);
+            self.forget(worker, now);
         }
     }
 
@@ -280,8 +287,12 @@ impl Desk {
             });
         }
         let verdict = self.judge(&header.range, Digest(header.digest))?;
-        let name = self.name(worker).to_owned();
-        Ok((Courier { worker, name }, verdict))
+        let courier = Courier {
+            worker,
+            name: self.name(worker).to_owned(),
+            credential: self.workers.get(&worker).and_then(|known| known.credential),
+        };
+        Ok((courier, verdict))
     }
 
     /// What delivering a part would lead to.
@@ -311,6 +322,8 @@ impl Desk {
         let is_gone = self.hear(header.session, now).ok() != Some(worker);
         if is_gone {
             self.names.insert(worker, courier.name.clone());
+            let credential = courier.credential;
+            self.ledger.apply(Event::Join { worker, credential }, now);
         }
         let attempt = Attempt(header.attempt);
         let patients = header.range.end - header.range.start;
@@ -390,7 +403,7 @@ impl Desk {
         while let Some((heard, worker)) = self.heard.first().copied()
             && now.0.saturating_sub(heard.0) > silence_ms
         {
-            self.forget(worker);
+            self.forget(worker, now);
         }
         let done = self.ledger.progress().patients_committed + self.under_way;
         self.rate.note(done, now);
@@ -567,7 +580,12 @@ impl Desk {
         Err(Refusal::new(Kind::Version, message))
     }
 
-    fn take_on(&mut self, from: &Registration, now: Millis) -> Result<WorkerId, Refusal> {
+    fn take_on(
+        &mut self,
+        from: &Registration,
+        credential: Option<Credential>,
+        now: Millis,
+    ) -> Result<WorkerId, Refusal> {
         if self.sessions.contains_key(&from.session) {
             return self.hear(from.session, now);
         }
@@ -584,6 +602,7 @@ impl Desk {
         let mut fresh = Worker {
             session: from.session,
             machine: from.machine.clone(),
+            credential,
             heard: now,
             draining: false,
             shards_committed: 0,
@@ -594,6 +613,7 @@ impl Desk {
         };
         fresh.note_rate(now);
         self.workers.insert(worker, fresh);
+        self.ledger.apply(Event::Join { worker, credential }, now);
         Ok(worker)
     }
 
@@ -614,7 +634,8 @@ impl Desk {
         Ok(worker)
     }
 
-    fn forget(&mut self, worker: WorkerId) {
+    fn forget(&mut self, worker: WorkerId, now: Millis) {
+        self.ledger.apply(Event::Leave { worker }, now);
         if let Some(known) = self.workers.remove(&worker) {
             self.heard.remove(&(known.heard, worker));
             self.sessions.remove(&known.session);

@@ -18,7 +18,7 @@ use reseed_results::{Folder, Layout, PartFile, PartInfo, ResultsError, RunIdenti
 
 use crate::books::Books;
 use crate::desk::{Courier, Desk};
-use crate::message::{Digest, Millis, Verdict};
+use crate::message::{Credential, Digest, Millis, Verdict};
 
 /// A coordinator's answers.
 #[derive(Debug)]
@@ -89,8 +89,13 @@ impl<F: Folder + Clone> Service<F> {
     ///
     /// # Errors
     /// As there.
-    pub fn register(&self, from: Registration, now: Millis) -> Result<Welcome, Refusal> {
-        self.desk().register(from, now)
+    pub fn register(
+        &self,
+        from: Registration,
+        credential: Option<Credential>,
+        now: Millis,
+    ) -> Result<Welcome, Refusal> {
+        self.desk().register(from, credential, now)
     }
 
     /// See [`Desk::lease`].

@@ -87,7 +87,7 @@ fn another_version_is_refused_with_the_reason() {
         let mut stranger = worker(1);
         change(&mut stranger.versions);
         let refusal = desk
-            .register(stranger, Millis(0))
+            .register(stranger, None, Millis(0))
             .expect_err("another version");
         assert_eq!(refusal.kind, Kind::Version);
         assert!(refusal.message.contains(says), "{}", refusal.message);
@@ -98,7 +98,7 @@ fn another_version_is_refused_with_the_reason() {
 fn a_run_is_leased_delivered_and_over() {
     let mut desk = desk(2);
     let welcome = desk
-        .register(worker(1), Millis(0))
+        .register(worker(1), None, Millis(0))
         .expect("the same version");
     assert_eq!(welcome.lease_ms, LEASE_MS);
     let leases = ask(&mut desk, 1, 5, 1);
@@ -124,7 +124,7 @@ fn who_has_not_registered_is_told_to() {
         .expect_err("a stranger");
     assert_eq!(refusal.kind, Kind::UnknownSession);
     // A worker that was silent for long is a stranger again.
-    desk.register(worker(1), Millis(0))
+    desk.register(worker(1), None, Millis(0))
         .expect("the same version");
     desk.tick(Millis(LEASE_MS * 100));
     let ask = Ask { session, wanted: 1 };
@@ -134,9 +134,9 @@ fn who_has_not_registered_is_told_to() {
 #[test]
 fn different_digests_name_both_workers() {
     let mut desk = desk(1);
-    desk.register(worker(1), Millis(0))
+    desk.register(worker(1), None, Millis(0))
         .expect("the same version");
-    desk.register(worker(2), Millis(0))
+    desk.register(worker(2), None, Millis(0))
         .expect("the same version");
     let (attempt, range) = ask(&mut desk, 1, 1, 0).remove(0);
     deliver(&mut desk, &header(1, attempt, range.clone(), 1), 1).expect("a good part");
@@ -149,7 +149,7 @@ fn different_digests_name_both_workers() {
 #[test]
 fn a_part_counts_though_its_worker_left_while_it_was_stored() {
     let mut desk = desk(2);
-    desk.register(worker(1), Millis(0))
+    desk.register(worker(1), None, Millis(0))
         .expect("the same version");
     let (attempt, range) = ask(&mut desk, 1, 1, 0).remove(0);
     let part = header(1, attempt, range, 1);
@@ -165,9 +165,9 @@ fn a_part_counts_though_its_worker_left_while_it_was_stored() {
 #[test]
 fn a_worker_cannot_speak_for_another_nor_upset_the_sums() {
     let mut desk = desk(2);
-    desk.register(worker(1), Millis(0))
+    desk.register(worker(1), None, Millis(0))
         .expect("the same version");
-    desk.register(worker(2), Millis(0))
+    desk.register(worker(2), None, Millis(0))
         .expect("the same version");
     let (attempt, _) = ask(&mut desk, 1, 1, 0).remove(0);
     let release = Release {
@@ -204,7 +204,7 @@ fn a_worker_cannot_speak_for_another_nor_upset_the_sums() {
 #[test]
 fn a_drained_worker_gets_nothing_more() {
     let mut desk = desk(3);
-    desk.register(worker(1), Millis(0))
+    desk.register(worker(1), None, Millis(0))
         .expect("the same version");
     assert_eq!(desk.drain("nobody"), 0);
     assert_eq!(desk.drain("host-1"), 1);
@@ -218,7 +218,7 @@ fn a_drained_worker_gets_nothing_more() {
 #[test]
 fn a_workers_rate_follows_its_deliveries_between_heartbeats() {
     let mut desk = desk(10);
-    desk.register(worker(1), Millis(0))
+    desk.register(worker(1), None, Millis(0))
         .expect("a known version");
     for second in 1..=5u64 {
         let now = second * 1000 - 1;

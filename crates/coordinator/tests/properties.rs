@@ -131,6 +131,7 @@ impl World {
         let rules = Rules {
             lease_ms: LEASE_MS,
             audits_per_mille,
+            audit_key: AuditKey([5; 32]),
             failures_max: usize::MAX,
             first_attempt: Attempt(100),
         };
