@@ -20,6 +20,11 @@ use crate::message::{
 };
 use crate::rate::Rate;
 
+/// Most leases of a worker, for each of its threads; what it computes and has at hand, twice over
+/// in case an answer was lost.
+const LEASES_PER_THREAD_MAX: u32 = 4;
+/// The same, at least and at most, whatever it says of its threads.
+const LEASES_PER_WORKER: (u32, u32) = (16, 4096);
 /// Most workers at a time.
 const WORKERS_MAX: usize = 100_000;
 /// Workers not heard of for so many lease times are forgotten. They may register again.
@@ -57,8 +62,11 @@ pub struct Desk {
     workers: BTreeMap<WorkerId, Worker>,
     /// Workers in the order in which they were last heard of.
     heard: BTreeSet<(Millis, WorkerId)>,
-    /// Names of all workers that ever came, for messages about what they did.
+    /// Names of the workers that are there, and of those that left something behind which a
+    /// message may be about.
     names: BTreeMap<WorkerId, String>,
+    /// How many ever came.
+    workers_met: u64,
     drain_all: bool,
     /// Patients in shards under way that are simulated, over all workers.
     under_way: u64,
@@ -82,6 +90,8 @@ struct Worker {
     credential: Option<Credential>,
     heard: Millis,
     draining: bool,
+    /// It reported a failure.
+    has_failed: bool,
     shards_committed: u64,
     patients_committed: u64,
     /// Patients simulated, by lease under way.
@@ -108,6 +118,7 @@ impl Desk {
             workers: BTreeMap::new(),
             heard: BTreeSet::new(),
             names: BTreeMap::new(),
+            workers_met: 0,
             drain_all: false,
             under_way: 0,
             rate: Rate::default(),
@@ -148,10 +159,9 @@ impl Desk {
     ) -> Result<Welcome, Refusal> {
         self.same_versions(&from.versions)?;
         let worker = self.take_on(&from, credential, now)?;
-        let claim = Event::Claim {
-            worker,
-            ranges: from.holding,
-        };
+        let mut ranges = from.holding;
+        ranges.truncate(leases_max(&from.machine) as usize);
+        let claim = Event::Claim { worker, ranges };
         let grants = grants(self.ledger.apply(claim, now));
         Ok(Welcome {
             worker: worker.0,
@@ -179,7 +189,7 @@ impl Desk {
         if drain || answer.wait.is_some() {
             return Ok(answer);
         }
-        let wanted = ask.wanted;
+        let wanted = ask.wanted.min(self.leases_left(worker));
         answer.grants = grants(self.ledger.apply(Event::Request { worker, wanted }, now));
         if answer.grants.is_empty() {
             answer.wait = Some(self.over().unwrap_or(Wait::Busy {
@@ -246,6 +256,9 @@ impl Desk {
         let worker = self.hear(failed.session, now)?;
         let attempt = Attempt(failed.attempt);
         self.forget_progress(worker, attempt);
+        if let Some(known) = self.workers.get_mut(&worker) {
+            known.has_failed = true;
+        }
         let event = Event::Fail {
             worker,
             attempt,
@@ -321,7 +334,6 @@ impl Desk {
         let worker = courier.worker;
         let is_gone = self.hear(header.session, now).ok() != Some(worker);
         if is_gone {
-            self.names.insert(worker, courier.name.clone());
             let credential = courier.credential;
             self.ledger.apply(Event::Join { worker, credential }, now);
         }
@@ -336,6 +348,11 @@ impl Desk {
         };
         let effects = self.ledger.apply(event, now);
         if is_gone {
+            let leaves_something =
+                |effect: &Effect| matches!(effect, Effect::Commit { .. } | Effect::Fail(_));
+            if effects.iter().any(leaves_something) {
+                self.names.insert(worker, courier.name.clone());
+            }
             // It came back for this one statement.
             self.ledger.apply(Event::Leave { worker }, now);
         }
@@ -438,7 +455,7 @@ impl Desk {
         format!("{fatal} ({})", names.join(", "))
     }
 
-    /// Name of a worker that has ever come.
+    /// Name of a worker that is there, or has left something behind.
     pub fn name(&self, worker: WorkerId) -> &str {
         self.names.get(&worker).map_or("unknown", String::as_str)
     }
@@ -595,7 +612,8 @@ impl Desk {
                 format!("there are {WORKERS_MAX} workers, which is the limit; come back later"),
             ));
         }
-        let worker = WorkerId(self.names.len() as u64 + 1);
+        self.workers_met += 1;
+        let worker = WorkerId(self.workers_met);
         self.sessions.insert(from.session, worker);
         self.names.insert(worker, from.name.clone());
         self.heard.insert((now, worker));
@@ -605,6 +623,7 @@ impl Desk {
             credential,
             heard: now,
             draining: false,
+            has_failed: false,
             shards_committed: 0,
             patients_committed: 0,
             under_way: BTreeMap::new(),
@@ -640,7 +659,22 @@ impl Desk {
             self.heard.remove(&(known.heard, worker));
             self.sessions.remove(&known.session);
             self.under_way -= known.under_way.values().sum::<u64>();
+            let is_in_the_failure = match self.ledger.phase() {
+                Phase::Failed(fatal) => fatal.workers().contains(&worker),
+                _ => false,
+            };
+            if known.shards_committed == 0 && !known.has_failed && !is_in_the_failure {
+                self.names.remove(&worker);
+            }
         }
+    }
+
+    /// How many more shards a worker may hold.
+    fn leases_left(&self, worker: WorkerId) -> u32 {
+        let known = self.workers.get(&worker);
+        let most = known.map_or(0, |known| leases_max(&known.machine));
+        let held = u32::try_from(self.ledger.held_by(worker)).unwrap_or(u32::MAX);
+        most.saturating_sub(held)
     }
 
     fn is_draining(&self, worker: WorkerId) -> bool {
@@ -697,6 +731,12 @@ impl Desk {
     fn retry_ms(&self) -> u64 {
         (RETRY_MS_MIN + self.workers.len() as u64).min(RETRY_MS_MAX)
     }
+}
+
+fn leases_max(machine: &Machine) -> u32 {
+    let (least, most) = LEASES_PER_WORKER;
+    let for_threads = machine.threads.saturating_mul(LEASES_PER_THREAD_MAX);
+    for_threads.clamp(least, most)
 }
 
 fn grants(effects: Vec<Effect>) -> Vec<Grant> {

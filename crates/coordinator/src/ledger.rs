@@ -548,8 +548,8 @@ impl Ledger {
         })
     }
 
-    /// The shard that others hold the longest, once that is twice the usual time. Passing
-    /// over the worker's own leases costs no more than it holds.
+    /// The shard that others hold the longest, once that is twice the usual time, or too long by
+    /// any measure. Passing over the worker's own leases costs no more than it holds.
     fn take_straggler(&self, worker: WorkerId, now: Millis) -> Option<ShardId> {
         let oldest = self
             .alone
@@ -558,7 +558,8 @@ impl Ledger {
             .find(|lease| lease.worker != worker)?;
         let (total_ms, shards) = self.timed;
         let age_ms = now.0.saturating_sub(oldest.since.0);
-        let late = shards > 0 && age_ms.saturating_mul(shards) > total_ms.saturating_mul(2);
+        let is_unusual = shards > 0 && age_ms.saturating_mul(shards) > total_ms.saturating_mul(2);
+        let late = is_unusual || age_ms > self.rules.late_after_ms;
         late.then_some(oldest.shard)
     }
 

@@ -70,6 +70,9 @@ pub struct Rules {
     pub audits_per_mille: u64,
     /// Which ones. The default is known to everybody: whoever audits draws another one.
     pub audit_key: AuditKey,
+    /// A lease older than this is late, however long shards take otherwise: an idle worker repeats
+    /// its shard, ms.
+    pub late_after_ms: u64,
     /// A shard that fails so often fails the run, whatever the errors; an audit that fails so often is
     /// given up.
     pub failures_max: usize,
@@ -84,6 +87,7 @@ impl Default for Rules {
             lease_ms: 30_000,
             audits_per_mille: 10,
             audit_key: AuditKey([0; 32]),
+            late_after_ms: 600_000,
             failures_max: 5,
             first_attempt: Attempt(1),
         }

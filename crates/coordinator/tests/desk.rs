@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use reseed_coordinator::{Desk, Ledger, Millis, Offer, Rules};
+use reseed_coordinator::{Desk, Ledger, Millis, Offer, Rules, WorkerId};
 use reseed_protocol::messages::{
     Ask, Held, Machine, PartHeader, Pulse, Receipt, Registration, Release, RunSpec, Session,
     Versions, Wait,
@@ -160,6 +160,53 @@ fn a_part_counts_though_its_worker_left_while_it_was_stored() {
     let progress = desk.progress();
     assert_eq!((progress.patients_committed, progress.workers), (10, 0));
     assert!(desk.is_empty_since(Millis(0)), "it is gone all the same");
+}
+
+#[test]
+fn nobody_hoards_shards() {
+    let mut desk = desk(100);
+    let greedy = Registration {
+        holding: (0..100).map(|shard| shard * 10..shard * 10 + 10).collect(),
+        ..worker(1)
+    };
+    let welcome = desk.register(greedy, None, Millis(0)).expect("good");
+    assert_eq!(welcome.grants.len(), 16, "of those that it says it has");
+    assert_eq!(ask(&mut desk, 1, 100, 0), []);
+    let threads = 8;
+    let large = Registration {
+        machine: Machine {
+            threads,
+            ..Machine::default()
+        },
+        ..worker(2)
+    };
+    desk.register(large, None, Millis(0)).expect("good");
+    let asked = (0..9).map(|_| ask(&mut desk, 2, 5, 0).len());
+    assert_eq!(asked.sum::<usize>(), 32);
+    let part = header(1, welcome.grants[0].attempt, 0..10, 1);
+    deliver(&mut desk, &part, 1).expect("wanted");
+    assert_eq!(
+        ask(&mut desk, 1, 100, 1).len(),
+        1,
+        "for the one it is done with"
+    );
+}
+
+#[test]
+fn names_are_kept_of_those_who_left_something_behind() {
+    let mut desk = desk(2);
+    let comes = |desk: &mut Desk, number: u8| {
+        let welcome = desk.register(worker(number), None, Millis(0));
+        WorkerId(welcome.expect("the same version").worker)
+    };
+    let idle = comes(&mut desk, 1);
+    desk.leave(Session([1; 16]), Millis(0));
+    let busy = comes(&mut desk, 1);
+    assert_ne!(idle, busy, "a number is never given twice");
+    let (attempt, range) = ask(&mut desk, 1, 1, 0).remove(0);
+    deliver(&mut desk, &header(1, attempt, range, 1), 1).expect("wanted");
+    desk.leave(Session([1; 16]), Millis(2));
+    assert_eq!((desk.name(idle), desk.name(busy)), ("unknown", "host-1"));
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn rules() -> Rules {
         lease_ms: 100,
         audits_per_mille: 0,
         audit_key: AuditKey([1; 32]),
+        late_after_ms: 1000,
         failures_max: 3,
         first_attempt: Attempt(1),
     }
@@ -726,6 +727,22 @@ fn an_idle_worker_repeats_a_straggler_but_not_its_own() {
             Effect::Finish
         ]
     );
+}
+
+#[test]
+fn a_shard_is_repeated_though_nothing_was_ever_delivered() {
+    let mut ledger = ledger(1, rules());
+    let lease = take(&mut ledger, A, 0);
+    let attempts = || vec![lease.attempt];
+    for at in (0..=1000).step_by(50) {
+        let renewal = Event::Renew {
+            worker: A,
+            attempts: attempts(),
+        };
+        ledger.apply(renewal, Millis(at));
+    }
+    assert_eq!(ask(&mut ledger, B, 1000), [Effect::Wait(Wait::Busy)]);
+    assert_eq!(take(&mut ledger, B, 1001).purpose, Purpose::Repeat);
 }
 
 #[test]
