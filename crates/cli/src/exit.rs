@@ -181,6 +181,7 @@ impl From<OpenError> for Failure {
             OpenError::Results(error) => error.into(),
             OpenError::Plan(error) => error.into(),
             OpenError::AcrossLook(error) => Self::File(error.to_string()),
+            error @ OpenError::Evidence(_) => Self::Mismatch(error.to_string()),
         }
     }
 }

@@ -12,6 +12,23 @@ use crate::front::{Front, Judgement};
 /// goes, so that they always span the whole run.
 const POINTS_MAX: usize = 256;
 
+/// How the names of parts begin that differ from what is committed.
+const EVIDENCE: &str = "conflict-";
+
+/// Files of parts that differ from what is committed, in the order of their names.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn evidence(folder: &impl Folder) -> Result<Vec<PathBuf>, ResultsError> {
+    let names = folder
+        .names("")
+        .map_err(ResultsError::io("list", &folder.path("")))?;
+    let kept = names.iter().filter(|name| name.starts_with(EVIDENCE));
+    let mut paths: Vec<PathBuf> = kept.map(|name| folder.path(name)).collect();
+    paths.sort();
+    Ok(paths)
+}
+
 /// The store and the running estimate.
 #[derive(Debug)]
 pub struct Books<F> {
@@ -116,14 +133,20 @@ impl<F: Folder> Books<F> {
         })
     }
 
-    /// Keeps a part that differs from the committed one, for whoever looks into it.
-    pub(crate) fn keep_evidence(&self, name: &str, info: &PartInfo) {
+    /// Keeps a part that differs from the committed one, for whoever looks into it. Once this
+    /// returns, it survives a crash, and nobody goes on with the store before it is gone.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn keep_evidence(&self, name: &str, info: &PartInfo) -> Result<(), ResultsError> {
         let aside = format!(
-            "conflict-{}-{}-{}.h5",
+            "{EVIDENCE}{}-{}-{}.h5",
             info.range.start, info.range.end, info.digest
         );
-        // The run ends with an error in any case; without the file that error says as much.
-        let _ = self.folder().rename(name, &aside);
+        self.folder()
+            .rename(name, &aside)
+            .and_then(|()| self.folder().sync_names(""))
+            .map_err(ResultsError::io("keep", &self.folder().path(&aside)))
     }
 
     /// Works out the running estimate, and remembers it if there is enough news.

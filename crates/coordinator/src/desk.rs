@@ -15,10 +15,16 @@ use reseed_protocol::{Kind, Refusal, Retry};
 
 use crate::ledger::Ledger;
 use crate::message::{
-    Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Verdict, WorkerId,
+    Attempt, Credential, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Verdict,
+    WorkerId,
 };
 use crate::rate::Rate;
 
+/// Most leases of a worker, for each of its threads; what it computes and has at hand, twice over
+/// in case an answer was lost.
+const LEASES_PER_THREAD_MAX: u32 = 4;
+/// The same, at least and at most, whatever it says of its threads.
+const LEASES_PER_WORKER: (u32, u32) = (16, 4096);
 /// Most workers at a time.
 const WORKERS_MAX: usize = 100_000;
 /// Workers not heard of for so many lease times are forgotten. They may register again.
@@ -56,8 +62,11 @@ pub struct Desk {
     workers: BTreeMap<WorkerId, Worker>,
     /// Workers in the order in which they were last heard of.
     heard: BTreeSet<(Millis, WorkerId)>,
-    /// Names of all workers that ever came, for messages about what they did.
+    /// Names of the workers that are there, and of those that left something behind which a
+    /// message may be about.
     names: BTreeMap<WorkerId, String>,
+    /// How many ever came.
+    workers_met: u64,
     drain_all: bool,
     /// Patients in shards under way that are simulated, over all workers.
     under_way: u64,
@@ -65,12 +74,24 @@ pub struct Desk {
     parts_refused: u64,
 }
 
+/// Who sends a part. It may be gone before the part is in the store, and the part counts all the
+/// same.
+#[derive(Debug, Clone)]
+pub struct Courier {
+    worker: WorkerId,
+    name: String,
+    credential: Option<Credential>,
+}
+
 #[derive(Debug)]
 struct Worker {
     session: Session,
     machine: Machine,
+    credential: Option<Credential>,
     heard: Millis,
     draining: bool,
+    /// It reported a failure.
+    has_failed: bool,
     shards_committed: u64,
     patients_committed: u64,
     /// Patients simulated, by lease under way.
@@ -97,6 +118,7 @@ impl Desk {
             workers: BTreeMap::new(),
             heard: BTreeSet::new(),
             names: BTreeMap::new(),
+            workers_met: 0,
             drain_all: false,
             under_way: 0,
             rate: Rate::default(),
@@ -124,18 +146,22 @@ impl Desk {
         self.heard.last().is_none_or(|(heard, _)| *heard < since)
     }
 
-    /// Takes a worker on, or meets it again.
+    /// Takes a worker on, or meets it again. The `credential` is what its connection has shown.
     ///
     /// # Errors
     /// [`Kind::Version`] if it would compute something else, [`Kind::Limit`] if there are too
     /// many.
-    pub fn register(&mut self, from: Registration, now: Millis) -> Result<Welcome, Refusal> {
+    pub fn register(
+        &mut self,
+        from: Registration,
+        credential: Option<Credential>,
+        now: Millis,
+    ) -> Result<Welcome, Refusal> {
         self.same_versions(&from.versions)?;
-        let worker = self.take_on(&from, now)?;
-        let claim = Event::Claim {
-            worker,
-            ranges: from.holding,
-        };
+        let worker = self.take_on(&from, credential, now)?;
+        let mut ranges = from.holding;
+        ranges.truncate(leases_max(&from.machine) as usize);
+        let claim = Event::Claim { worker, ranges };
         let grants = grants(self.ledger.apply(claim, now));
         Ok(Welcome {
             worker: worker.0,
@@ -163,7 +189,7 @@ impl Desk {
         if drain || answer.wait.is_some() {
             return Ok(answer);
         }
-        let wanted = ask.wanted;
+        let wanted = ask.wanted.min(self.leases_left(worker));
         answer.grants = grants(self.ledger.apply(Event::Request { worker, wanted }, now));
         if answer.grants.is_empty() {
             answer.wait = Some(self.over().unwrap_or(Wait::Busy {
@@ -230,6 +256,9 @@ impl Desk {
         let worker = self.hear(failed.session, now)?;
         let attempt = Attempt(failed.attempt);
         self.forget_progress(worker, attempt);
+        if let Some(known) = self.workers.get_mut(&worker) {
+            known.has_failed = true;
+        }
         let event = Event::Fail {
             worker,
             attempt,
@@ -243,19 +272,22 @@ impl Desk {
     /// Lets a worker go. Nobody is surprised if it has gone already.
     pub fn leave(&mut self, session: Session, now: Millis) {
         if let Some(worker) = self.sessions.get(&session).copied() {
-            self.ledger.apply(Event::Leave { worker }, now);
-            self.forget(worker);
+            self.forget(worker, now);
         }
     }
 
-    /// A worker announces a part. What delivering it would lead to, before a byte of it is
-    /// taken.
+    /// A worker announces a part. Who it is, and what delivering the part would lead to, before
+    /// a byte of it is taken.
     ///
     /// # Errors
     /// [`Kind::UnknownSession`], [`Kind::Limit`] if it is too long, [`Kind::Ended`] or
     /// [`Kind::Foreign`] if nobody wants it.
-    pub fn announce(&mut self, header: &PartHeader, now: Millis) -> Result<Verdict, Refusal> {
-        self.hear(header.session, now)?;
+    pub fn announce(
+        &mut self,
+        header: &PartHeader,
+        now: Millis,
+    ) -> Result<(Courier, Verdict), Refusal> {
+        let worker = self.hear(header.session, now)?;
         let most = self.offer.part_bytes_max;
         if header.file_bytes > most {
             return Err(Refusal {
@@ -267,7 +299,13 @@ impl Desk {
                 ),
             });
         }
-        self.judge(&header.range, Digest(header.digest))
+        let verdict = self.judge(&header.range, Digest(header.digest))?;
+        let courier = Courier {
+            worker,
+            name: self.name(worker).to_owned(),
+            credential: self.workers.get(&worker).and_then(|known| known.credential),
+        };
+        Ok((courier, verdict))
     }
 
     /// What delivering a part would lead to.
@@ -281,13 +319,24 @@ impl Desk {
         }
     }
 
-    /// Notes that a part was delivered and, if it was wanted, is in the store for good.
+    /// Notes that a part was delivered and, if it was wanted, is in the store for good: the
+    /// ledger has to learn of it whatever became of its worker meanwhile.
     ///
     /// # Errors
     /// [`Kind::Conflict`] if it differs from what is committed, which ends the run;
     /// [`Kind::Ended`] or [`Kind::Foreign`] if nobody wants it.
-    pub fn delivered(&mut self, header: &PartHeader, now: Millis) -> Result<Receipt, Refusal> {
-        let worker = self.hear(header.session, now)?;
+    pub fn delivered(
+        &mut self,
+        courier: &Courier,
+        header: &PartHeader,
+        now: Millis,
+    ) -> Result<Receipt, Refusal> {
+        let worker = courier.worker;
+        let is_gone = self.hear(header.session, now).ok() != Some(worker);
+        if is_gone {
+            let credential = courier.credential;
+            self.ledger.apply(Event::Join { worker, credential }, now);
+        }
         let attempt = Attempt(header.attempt);
         let patients = header.range.end - header.range.start;
         self.forget_progress(worker, attempt);
@@ -298,6 +347,15 @@ impl Desk {
             digest: Digest(header.digest),
         };
         let effects = self.ledger.apply(event, now);
+        if is_gone {
+            let leaves_something =
+                |effect: &Effect| matches!(effect, Effect::Commit { .. } | Effect::Fail(_));
+            if effects.iter().any(leaves_something) {
+                self.names.insert(worker, courier.name.clone());
+            }
+            // It came back for this one statement.
+            self.ledger.apply(Event::Leave { worker }, now);
+        }
         if let Some(worker) = self.workers.get_mut(&worker) {
             worker.delivered += patients;
             worker.note_rate(now);
@@ -362,7 +420,7 @@ impl Desk {
         while let Some((heard, worker)) = self.heard.first().copied()
             && now.0.saturating_sub(heard.0) > silence_ms
         {
-            self.forget(worker);
+            self.forget(worker, now);
         }
         let done = self.ledger.progress().patients_committed + self.under_way;
         self.rate.note(done, now);
@@ -397,7 +455,7 @@ impl Desk {
         format!("{fatal} ({})", names.join(", "))
     }
 
-    /// Name of a worker that has ever come.
+    /// Name of a worker that is there, or has left something behind.
     pub fn name(&self, worker: WorkerId) -> &str {
         self.names.get(&worker).map_or("unknown", String::as_str)
     }
@@ -539,7 +597,12 @@ impl Desk {
         Err(Refusal::new(Kind::Version, message))
     }
 
-    fn take_on(&mut self, from: &Registration, now: Millis) -> Result<WorkerId, Refusal> {
+    fn take_on(
+        &mut self,
+        from: &Registration,
+        credential: Option<Credential>,
+        now: Millis,
+    ) -> Result<WorkerId, Refusal> {
         if self.sessions.contains_key(&from.session) {
             return self.hear(from.session, now);
         }
@@ -549,15 +612,18 @@ impl Desk {
                 format!("there are {WORKERS_MAX} workers, which is the limit; come back later"),
             ));
         }
-        let worker = WorkerId(self.names.len() as u64 + 1);
+        self.workers_met += 1;
+        let worker = WorkerId(self.workers_met);
         self.sessions.insert(from.session, worker);
         self.names.insert(worker, from.name.clone());
         self.heard.insert((now, worker));
         let mut fresh = Worker {
             session: from.session,
             machine: from.machine.clone(),
+            credential,
             heard: now,
             draining: false,
+            has_failed: false,
             shards_committed: 0,
             patients_committed: 0,
             under_way: BTreeMap::new(),
@@ -566,6 +632,7 @@ impl Desk {
         };
         fresh.note_rate(now);
         self.workers.insert(worker, fresh);
+        self.ledger.apply(Event::Join { worker, credential }, now);
         Ok(worker)
     }
 
@@ -586,12 +653,28 @@ impl Desk {
         Ok(worker)
     }
 
-    fn forget(&mut self, worker: WorkerId) {
+    fn forget(&mut self, worker: WorkerId, now: Millis) {
+        self.ledger.apply(Event::Leave { worker }, now);
         if let Some(known) = self.workers.remove(&worker) {
             self.heard.remove(&(known.heard, worker));
             self.sessions.remove(&known.session);
             self.under_way -= known.under_way.values().sum::<u64>();
+            let is_in_the_failure = match self.ledger.phase() {
+                Phase::Failed(fatal) => fatal.workers().contains(&worker),
+                _ => false,
+            };
+            if known.shards_committed == 0 && !known.has_failed && !is_in_the_failure {
+                self.names.remove(&worker);
+            }
         }
+    }
+
+    /// How many more shards a worker may hold.
+    fn leases_left(&self, worker: WorkerId) -> u32 {
+        let known = self.workers.get(&worker);
+        let most = known.map_or(0, |known| leases_max(&known.machine));
+        let held = u32::try_from(self.ledger.held_by(worker)).unwrap_or(u32::MAX);
+        most.saturating_sub(held)
     }
 
     fn is_draining(&self, worker: WorkerId) -> bool {
@@ -648,6 +731,12 @@ impl Desk {
     fn retry_ms(&self) -> u64 {
         (RETRY_MS_MIN + self.workers.len() as u64).min(RETRY_MS_MAX)
     }
+}
+
+fn leases_max(machine: &Machine) -> u32 {
+    let (least, most) = LEASES_PER_WORKER;
+    let for_threads = machine.threads.saturating_mul(LEASES_PER_THREAD_MAX);
+    for_threads.clamp(least, most)
 }
 
 fn grants(effects: Vec<Effect>) -> Vec<Grant> {

@@ -12,11 +12,14 @@
 //! tables are ordered, so that the same events give the same effects on every machine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::ops::Range;
 
+use ring::hmac;
+
 use crate::message::{
-    Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, ShardId,
-    Verdict, Wait, WorkerId,
+    Attempt, AuditKey, Credential, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress,
+    Purpose, Rules, ShardId, Verdict, Wait, WorkerId,
 };
 
 #[derive(Debug, Clone)]
@@ -32,11 +35,49 @@ enum State {
     /// With one worker, or with two near the end.
     Leased(Attempt, Option<Attempt>),
     /// By a worker, or by an earlier process.
-    Committed(Option<WorkerId>, Digest),
+    Committed(Option<Author>, Digest),
+}
+
+/// Who is behind workers, as far as is known: workers with one credential are one party, a worker
+/// without is one by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Party {
+    Worker(WorkerId),
+    Credential(Credential),
+}
+
+/// Who committed a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Author {
+    party: Party,
+    worker: WorkerId,
+}
+
+/// Audits that the same workers may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct AuditGroup {
+    author: Author,
+    /// On whom the audit failed last.
+    failed: Option<WorkerId>,
+}
+
+impl AuditGroup {
+    /// The groups of a party lie between these two.
+    fn bounds(party: Party) -> (Self, Self) {
+        let group = |number, failed| Self {
+            author: Author {
+                party,
+                worker: WorkerId(number),
+            },
+            failed,
+        };
+        (group(0, None), group(u64::MAX, Some(WorkerId(u64::MAX))))
+    }
 }
 
 #[derive(Debug, Clone)]
 struct Worker {
+    party: Party,
     deadline: Millis,
     leases: BTreeSet<Attempt>,
 }
@@ -48,30 +89,23 @@ enum Timer {
     Worker(WorkerId),
 }
 
-/// Shards grouped by the worker that should not get them, so that finding one for a worker
-/// means looking at two groups at most.
-#[derive(Debug, Clone, Default)]
-struct Queue(BTreeMap<Option<WorkerId>, BTreeSet<ShardId>>);
+/// Shards grouped by who should not get them, so that finding one for a worker means looking at
+/// few groups.
+#[derive(Debug, Clone)]
+struct Queue<K>(BTreeMap<K, BTreeSet<ShardId>>);
 
-impl Queue {
-    /// A queue of shards for anybody.
-    fn of(shards: impl Iterator<Item = ShardId>) -> Self {
-        let group: BTreeSet<_> = shards.collect();
-        let groups = (!group.is_empty()).then_some((None, group));
-        Self(BTreeMap::from_iter(groups))
+impl<K: Ord + Copy> Queue<K> {
+    fn insert(&mut self, key: K, shard: ShardId) {
+        self.0.entry(key).or_default().insert(shard);
     }
 
-    fn insert(&mut self, avoid: Option<WorkerId>, shard: ShardId) {
-        self.0.entry(avoid).or_default().insert(shard);
-    }
-
-    fn remove(&mut self, avoid: Option<WorkerId>, shard: ShardId) -> bool {
-        let Some(group) = self.0.get_mut(&avoid) else {
+    fn remove(&mut self, key: K, shard: ShardId) -> bool {
+        let Some(group) = self.0.get_mut(&key) else {
             return false;
         };
         let found = group.remove(&shard);
         if group.is_empty() {
-            self.0.remove(&avoid);
+            self.0.remove(&key);
         }
         found
     }
@@ -82,6 +116,15 @@ impl Queue {
         let dropped = groups.map(|group| group.split_off(&end).len()).sum();
         self.0.retain(|_, group| !group.is_empty());
         dropped
+    }
+}
+
+impl Queue<Option<WorkerId>> {
+    /// A queue of shards for anybody.
+    fn of(shards: impl Iterator<Item = ShardId>) -> Self {
+        let group: BTreeSet<_> = shards.collect();
+        let groups = (!group.is_empty()).then_some((None, group));
+        Self(BTreeMap::from_iter(groups))
     }
 
     /// Takes the first shard that is not reserved from `worker`. Shards that failed elsewhere
@@ -105,15 +148,22 @@ pub struct Ledger {
     /// So many of them, from the first, are needed.
     needed: usize,
     phase: Phase,
-    open: Queue,
+    open: Queue<Option<WorkerId>>,
     leases: BTreeMap<Attempt, Lease>,
     /// Compute leases of shards that nobody repeats yet, oldest first.
     alone: BTreeSet<Attempt>,
     workers: BTreeMap<WorkerId, Worker>,
+    /// How many of them each party has.
+    parties: BTreeMap<Party, usize>,
+    /// Of workers that came and have not left, though they may be silent.
+    credentials: BTreeMap<WorkerId, Credential>,
     timers: BTreeSet<(Millis, Timer)>,
     /// Failures of shards that are not committed yet.
     failures: BTreeMap<ShardId, Vec<(WorkerId, String)>>,
-    audits: Queue,
+    /// Audits that nobody is at.
+    audits: Queue<AuditGroup>,
+    /// Failed attempts at audits that are not settled yet: how many, and on whom the last one.
+    audit_failures: BTreeMap<ShardId, (usize, WorkerId)>,
     next_attempt: Attempt,
     progress: Progress,
     /// Time that committed shards took from lease to delivery, and their number.
@@ -180,9 +230,12 @@ impl Ledger {
             leases: BTreeMap::new(),
             alone: BTreeSet::new(),
             workers: BTreeMap::new(),
+            parties: BTreeMap::new(),
+            credentials: BTreeMap::new(),
             timers: BTreeSet::new(),
             failures: BTreeMap::new(),
-            audits: Queue::default(),
+            audits: Queue(BTreeMap::new()),
+            audit_failures: BTreeMap::new(),
             progress,
             timed: (0, 0),
         };
@@ -262,6 +315,11 @@ impl Ledger {
     pub fn apply(&mut self, event: Event, now: Millis) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
+            Event::Join { worker, credential } => {
+                self.credentials
+                    .extend(credential.map(|shown| (worker, shown)));
+                self.hear(worker, now);
+            }
             Event::Request { worker, wanted } => {
                 self.hear(worker, now);
                 self.expire(now, &mut effects);
@@ -305,7 +363,10 @@ impl Ledger {
                     self.fail(&lease, retryable, error, &mut effects);
                 }
             }
-            Event::Leave { worker } => self.lose_worker(worker),
+            Event::Leave { worker } => {
+                self.lose_worker(worker);
+                self.credentials.remove(&worker);
+            }
             Event::Enough { end } => self.enough(end, &mut effects),
             Event::Cancel { reason } => self.cancel(reason, &mut effects),
             Event::Tick => {}
@@ -322,14 +383,24 @@ impl Ledger {
     /// Notes that a worker is alive.
     fn hear(&mut self, worker: WorkerId, now: Millis) {
         let deadline = now.after(self.rules.lease_ms);
-        let entry = self.workers.entry(worker).or_insert_with(|| Worker {
-            deadline,
-            leases: BTreeSet::new(),
+        let party = self.party(worker);
+        let entry = self.workers.entry(worker).or_insert_with(|| {
+            *self.parties.entry(party).or_default() += 1;
+            Worker {
+                party,
+                deadline,
+                leases: BTreeSet::new(),
+            }
         });
         self.timers.remove(&(entry.deadline, Timer::Worker(worker)));
         entry.deadline = deadline;
         self.timers.insert((deadline, Timer::Worker(worker)));
         self.progress.workers = self.workers.len();
+    }
+
+    fn party(&self, worker: WorkerId) -> Party {
+        let shown = self.credentials.get(&worker);
+        shown.map_or(Party::Worker(worker), |shown| Party::Credential(*shown))
     }
 
     fn request(&mut self, worker: WorkerId, wanted: u32, now: Millis, effects: &mut Vec<Effect>) {
@@ -401,14 +472,71 @@ impl Ledger {
 
     /// A shard to compute a second time: one that another worker is late with, or else an
     /// audit. It is never one that this worker holds or committed: a late shard has a single
-    /// holder, another worker; a committed shard has no compute leases any more, waits for an
-    /// audit only while nobody is at it, and is reserved from the worker that committed it.
+    /// holder, another worker; a committed shard has no compute leases any more, and waits for an
+    /// audit only while nobody is at it.
     fn take_second(&mut self, worker: WorkerId, now: Millis) -> Option<(ShardId, Purpose)> {
         if let Some(shard) = self.take_straggler(worker, now) {
             return Some((shard, Purpose::Repeat));
         }
-        let shard = self.audits.take(worker)?;
+        let shard = self.take_audit(worker)?;
         Some((shard, Purpose::Audit))
+    }
+
+    fn take_audit(&mut self, worker: WorkerId) -> Option<ShardId> {
+        let party = self.party(worker);
+        let (first, last) = AuditGroup::bounds(party);
+        let groups = &self.audits.0;
+        // Those of its own party are many if all workers share a credential.
+        let others = groups
+            .range(..first)
+            .chain(groups.range((Excluded(last), Unbounded)));
+        let own = self
+            .is_only_party(party)
+            .then(|| groups.range(first..=last));
+        let (group, shards) = others
+            .chain(own.into_iter().flatten())
+            .find(|(group, _)| self.may_take_audit(worker, group))?;
+        let (group, shard) = (*group, *shards.first()?);
+        self.audits.remove(group, shard);
+        Some(shard)
+    }
+
+    /// A worker on which an audit failed gets it again only if nobody else could do it.
+    fn may_take_audit(&self, worker: WorkerId, group: &AuditGroup) -> bool {
+        let author = group.author;
+        self.is_independent(worker, author)
+            && (group.failed != Some(worker) || self.auditors(author) <= 1)
+    }
+
+    /// Whether what a worker computes says something about what the author has computed: it is
+    /// another party, or at least another worker while there is no other party.
+    fn is_independent(&self, worker: WorkerId, author: Author) -> bool {
+        self.party(worker) != author.party
+            || (worker != author.worker && self.is_only_party(author.party))
+    }
+
+    /// How many workers could audit what the author has computed.
+    fn auditors(&self, author: Author) -> usize {
+        let all = self.workers.len();
+        if self.is_only_party(author.party) {
+            all - usize::from(self.workers.contains_key(&author.worker))
+        } else {
+            all - self.parties.get(&author.party).unwrap_or(&0)
+        }
+    }
+
+    /// Whether nobody else is there.
+    fn is_only_party(&self, party: Party) -> bool {
+        self.parties.keys().all(|other| *other == party)
+    }
+
+    /// Where an audit waits.
+    fn audit_group(&self, shard: ShardId, author: Author) -> AuditGroup {
+        let failures = self.audit_failures.get(&shard);
+        AuditGroup {
+            author,
+            failed: failures.map(|(_, last)| *last),
+        }
     }
 
     /// An open shard; one that failed on this worker only if there is no other worker.
@@ -420,8 +548,8 @@ impl Ledger {
         })
     }
 
-    /// The shard that others hold the longest, once that is twice the usual time. Passing
-    /// over the worker's own leases costs no more than it holds.
+    /// The shard that others hold the longest, once that is twice the usual time, or too long by
+    /// any measure. Passing over the worker's own leases costs no more than it holds.
     fn take_straggler(&self, worker: WorkerId, now: Millis) -> Option<ShardId> {
         let oldest = self
             .alone
@@ -430,7 +558,8 @@ impl Ledger {
             .find(|lease| lease.worker != worker)?;
         let (total_ms, shards) = self.timed;
         let age_ms = now.0.saturating_sub(oldest.since.0);
-        let late = shards > 0 && age_ms.saturating_mul(shards) > total_ms.saturating_mul(2);
+        let is_unusual = shards > 0 && age_ms.saturating_mul(shards) > total_ms.saturating_mul(2);
+        let late = is_unusual || age_ms > self.rules.late_after_ms;
         late.then_some(oldest.shard)
     }
 
@@ -541,7 +670,7 @@ impl Ledger {
         }
         match self.shards[shard.0].state {
             State::Committed(_, first) if first == digest => Verdict::Discard,
-            State::Committed(by, first) => Verdict::Conflict(by, first),
+            State::Committed(by, first) => Verdict::Conflict(by.map(|author| author.worker), first),
             State::Open { .. } | State::Leased(..) if shard.0 >= self.needed => Verdict::Refuse,
             State::Open { .. } | State::Leased(..) => Verdict::Commit,
         }
@@ -555,15 +684,19 @@ impl Ledger {
         (self.shards[at].range == *range).then_some(ShardId(at))
     }
 
-    /// A second part has the digest of the first: an audit if its worker is another one,
-    /// whatever it was made for.
+    /// A second part has the digest of the first: an audit if its worker is independent of the
+    /// first one, whatever it was made for.
     fn agree(&mut self, shard: ShardId, second: WorkerId, lease: Option<&Lease>) {
         let under_audit = lease.is_some_and(|lease| lease.purpose == Purpose::Audit);
         let waiting = match self.shards[shard.0].state {
-            State::Committed(first, _) if first != Some(second) => self.audits.remove(first, shard),
+            State::Committed(Some(author), _) if self.is_independent(second, author) => {
+                let group = self.audit_group(shard, author);
+                self.audits.remove(group, shard)
+            }
             _ => false,
         };
         if under_audit || waiting {
+            self.audit_failures.remove(&shard);
             self.progress.audits_open -= 1;
             self.progress.audits_passed += 1;
         } else {
@@ -574,13 +707,17 @@ impl Ledger {
     fn commit(&mut self, shard: ShardId, by: (WorkerId, Digest), effects: &mut Vec<Effect>) {
         self.take_back(shard, effects);
         self.failures.remove(&shard);
-        self.shards[shard.0].state = State::Committed(Some(by.0), by.1);
+        let author = Author {
+            party: self.party(by.0),
+            worker: by.0,
+        };
+        self.shards[shard.0].state = State::Committed(Some(author), by.1);
         let range = self.shards[shard.0].range.clone();
         self.progress.shards_open -= 1;
         self.progress.shards_committed += 1;
         self.progress.patients_committed += range.end - range.start;
-        if mix(range.start) % 1000 < self.rules.audits_per_mille {
-            self.audits.insert(Some(by.0), shard);
+        if draw(self.rules.audit_key, range.start) % 1000 < self.rules.audits_per_mille {
+            self.audits.insert(self.audit_group(shard, author), shard);
             self.progress.audits_open += 1;
         }
         effects.push(Effect::Commit { range });
@@ -604,9 +741,7 @@ impl Ledger {
         let worker = lease.worker;
         if lease.purpose == Purpose::Audit {
             // The shard itself is committed; whoever cannot check it says nothing about it.
-            self.progress.audits_open -= 1;
-            self.progress.audits_skipped += 1;
-            return;
+            return self.fail_audit(lease);
         }
         self.put_back(lease, Some(worker));
         if self.phase != Phase::Running {
@@ -637,6 +772,20 @@ impl Ledger {
         }
     }
 
+    /// Leaves an audit to another worker, unless it has failed too often.
+    fn fail_audit(&mut self, lease: &Lease) {
+        let before = self.audit_failures.get(&lease.shard);
+        let failures = before.map_or(0, |(count, _)| *count) + 1;
+        if failures < self.rules.failures_max {
+            let failed = (failures, lease.worker);
+            self.audit_failures.insert(lease.shard, failed);
+            return self.put_back(lease, None);
+        }
+        self.audit_failures.remove(&lease.shard);
+        self.progress.audits_open -= 1;
+        self.progress.audits_skipped += 1;
+    }
+
     /// Drops what lies at or beyond `end`: its leases, its audits, its place in the queue and
     /// in the counts. What of it is committed is remembered, to compare late parts with.
     fn enough(&mut self, end: u64, effects: &mut Vec<Effect>) {
@@ -663,6 +812,7 @@ impl Ledger {
         self.open.truncate(ShardId(needed));
         self.progress.audits_open -= self.audits.truncate(ShardId(needed));
         self.failures.split_off(&ShardId(needed));
+        self.audit_failures.split_off(&ShardId(needed));
         for Shard { range, state } in &self.shards[needed..self.needed] {
             let patients = range.end - range.start;
             self.progress.patients -= patients;
@@ -746,13 +896,16 @@ impl Ledger {
     /// Queues what an ended lease was for, unless somebody else is at it.
     fn put_back(&mut self, lease: &Lease, avoid: Option<WorkerId>) {
         let shard = lease.shard;
-        match &mut self.shards[shard.0].state {
-            State::Open { avoid: group } => {
-                *group = avoid;
+        match self.shards[shard.0].state {
+            State::Open { .. } => {
+                self.shards[shard.0].state = State::Open { avoid };
                 self.open.insert(avoid, shard);
             }
-            State::Leased(..) => {}
-            State::Committed(by, _) => self.audits.insert(*by, shard),
+            State::Committed(Some(author), _) => {
+                self.audits.insert(self.audit_group(shard, author), shard);
+            }
+            // Nobody audits what an earlier process has committed.
+            State::Leased(..) | State::Committed(None, _) => {}
         }
     }
 
@@ -761,6 +914,12 @@ impl Ledger {
             return;
         };
         self.timers.remove(&(gone.deadline, Timer::Worker(worker)));
+        if let Some(count) = self.parties.get_mut(&gone.party) {
+            *count -= 1;
+            if *count == 0 {
+                self.parties.remove(&gone.party);
+            }
+        }
         self.progress.workers = self.workers.len();
         for attempt in gone.leases {
             self.lose_lease(attempt);
@@ -803,27 +962,28 @@ impl Ledger {
 
     /// Gives up the audits that would need another worker than those alive.
     fn skip_audits(&mut self) {
-        let skipped = match self.workers.len() {
-            0 => std::mem::take(&mut self.audits).0.into_values().collect(),
-            1 => {
-                let only = self.workers.first_key_value().map(|(worker, _)| *worker);
-                Vec::from_iter(self.audits.0.remove(&only))
-            }
-            _ => Vec::new(),
-        };
-        let skipped: usize = skipped.iter().map(BTreeSet::len).sum();
+        if self.workers.len() > 1 {
+            return;
+        }
+        let only = self.workers.keys().next().copied();
+        let impossible =
+            |group: &AuditGroup| only.is_none_or(|worker| worker == group.author.worker);
+        let audits = &mut self.audits.0;
+        let skipped = audits.extract_if(.., |group, _| impossible(group));
+        let skipped: usize = skipped.map(|(_, shards)| shards.len()).sum();
         self.progress.audits_open -= skipped;
         self.progress.audits_skipped += skipped;
     }
 }
 
-/// Spreads an index evenly over 64 bits (the finalizer of `SplitMix64`; Steele, Lea and Flood
-/// 2014), so that audits hit a pseudo-random share of shards, the same in every run.
-fn mix(index: u64) -> u64 {
-    let mut z = index.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// Draws a number for a shard, the same in every run with this key, that nobody foretells without
+/// it (HMAC with SHA-256; RFC 2104), so that audits hit a share of the shards that cannot be
+/// avoided.
+fn draw(key: AuditKey, first_patient: u64) -> u64 {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key.0);
+    let tag = hmac::sign(&key, &first_patient.to_le_bytes());
+    let start = tag.as_ref().iter().take(8);
+    start.fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]

@@ -18,12 +18,12 @@ pub mod serve;
 mod service;
 
 pub use books::Books;
-pub use desk::{Desk, Offer};
+pub use desk::{Courier, Desk, Offer};
 pub use front::{AcrossLook, Front, Judgement};
 pub use ledger::Ledger;
 pub use message::{
-    Attempt, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress, Purpose, Rules, Verdict,
-    Wait, WorkerId,
+    Attempt, AuditKey, Credential, Digest, Effect, Event, Fatal, Lease, Millis, Phase, Progress,
+    Purpose, Rules, Verdict, Wait, WorkerId,
 };
 pub use opening::{OpenError, Opening, Terms, open};
 pub use plan::{Cut, PlanError, SHARDS_MAX, plan};

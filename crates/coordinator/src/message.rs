@@ -45,6 +45,21 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// What a worker has proved who it is by, such as the SHA-256 of its certificate. Several workers
+/// may share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Credential(pub [u8; 32]);
+
+/// What decides which shards are audited. Whoever knows it can tell where a wrong part would pass.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AuditKey(pub [u8; 32]);
+
+impl fmt::Debug for AuditKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuditKey(..)")
+    }
+}
+
 /// How the ledger treats its workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
@@ -53,7 +68,13 @@ pub struct Rules {
     pub lease_ms: u64,
     /// Of a thousand shards, how many a second worker recomputes as an audit.
     pub audits_per_mille: u64,
-    /// A shard that fails so often fails the run, whatever the errors.
+    /// Which ones. The default is known to everybody: whoever audits draws another one.
+    pub audit_key: AuditKey,
+    /// A lease older than this is late, however long shards take otherwise: an idle worker repeats
+    /// its shard, ms.
+    pub late_after_ms: u64,
+    /// A shard that fails so often fails the run, whatever the errors; an audit that fails so often is
+    /// given up.
     pub failures_max: usize,
     /// First attempt number. A restarted driver starts higher than its predecessor ended, so
     /// that tokens from before the restart mean nothing after it.
@@ -65,6 +86,8 @@ impl Default for Rules {
         Self {
             lease_ms: 30_000,
             audits_per_mille: 10,
+            audit_key: AuditKey([0; 32]),
+            late_after_ms: 600_000,
             failures_max: 5,
             first_attempt: Attempt(1),
         }
@@ -103,6 +126,13 @@ pub struct Lease {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// A worker comes for the first time. One that is never said to have come has no credential.
+    Join {
+        /// Who; a number that no other worker had.
+        worker: WorkerId,
+        /// What it has shown.
+        credential: Option<Credential>,
+    },
     /// A worker asks for shards, some of them to have at hand when it is done with others.
     Request {
         /// Who.
@@ -364,7 +394,7 @@ pub struct Progress {
     pub audits_open: usize,
     /// Audits that found the same digest.
     pub audits_passed: usize,
-    /// Audits that no second worker was there to do, or that it could not do.
+    /// Audits that no second worker was there to do, or that failed too often.
     pub audits_skipped: usize,
     /// Leases that ran out or whose holder left, in all.
     pub leases_lost: usize,

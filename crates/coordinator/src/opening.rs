@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use reseed_protocol::messages::{RunSpec, SharedFolder, Versions};
 use reseed_protocol::{PART_BYTES_MAX, PROTOCOL_REVISION};
@@ -9,7 +10,7 @@ use reseed_results::{Folder, Layout, ResultsError, RunIdentity, Store};
 use reseed_trial::Trial;
 use thiserror::Error;
 
-use crate::books::Books;
+use crate::books::{Books, evidence};
 use crate::desk::{Desk, Offer};
 use crate::front::{AcrossLook, Front};
 use crate::ledger::Ledger;
@@ -66,6 +67,22 @@ pub enum OpenError {
     /// Parts that hide what the precision is judged on.
     #[error(transparent)]
     AcrossLook(#[from] AcrossLook),
+    /// Two machines computed different results, and nobody has found out yet which is wrong.
+    #[error(
+        "the store holds parts that differ from those committed for the same patients in parts/: \
+         {} (a machine is faulty or runs other code); find out which one, remove from parts/ \
+         whatever it computed, move these files elsewhere, and start again",
+        list(.0)
+    )]
+    Evidence(Vec<PathBuf>),
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(", ")
 }
 
 /// Opens the store in a locked folder and sets up a service that goes on from what is there.
@@ -79,6 +96,11 @@ pub fn open<F: Folder + Clone>(
     owner: &str,
 ) -> Result<(Service<F>, Opening), OpenError> {
     let store = Store::open_in(folder, &terms.identity, &terms.layout, owner)?;
+    // Only now that the store is ours can no predecessor add to it.
+    let evidence = evidence(store.folder())?;
+    if !evidence.is_empty() {
+        return Err(OpenError::Evidence(evidence));
+    }
     let mut front = terms
         .trial
         .precision

@@ -18,8 +18,8 @@ use reseed_protocol::{Kind, Refusal, Retry};
 use reseed_results::{Folder, Layout, PartFile, PartInfo, ResultsError, RunIdentity, Store};
 
 use crate::books::Books;
-use crate::desk::Desk;
-use crate::message::{Digest, Millis, Verdict};
+use crate::desk::{Courier, Desk};
+use crate::message::{Credential, Digest, Millis, Verdict};
 
 /// A coordinator's answers.
 #[derive(Debug)]
@@ -52,7 +52,8 @@ struct Obstacle {
 /// A part on its way in. It is gone if it is not finished.
 #[derive(Debug)]
 pub struct Incoming {
-    header: PartHeader,
+    courier: Courier,
+    header: Box<PartHeader>,
     name: String,
     received_bytes: u64,
 }
@@ -89,8 +90,13 @@ impl<F: Folder + Clone> Service<F> {
     ///
     /// # Errors
     /// As there.
-    pub fn register(&self, from: Registration, now: Millis) -> Result<Welcome, Refusal> {
-        self.desk().register(from, now)
+    pub fn register(
+        &self,
+        from: Registration,
+        credential: Option<Credential>,
+        now: Millis,
+    ) -> Result<Welcome, Refusal> {
+        self.desk().register(from, credential, now)
     }
 
     /// See [`Desk::lease`].
@@ -135,12 +141,12 @@ impl<F: Folder + Clone> Service<F> {
     /// # Errors
     /// As [`Desk::announce`].
     pub fn announce(&self, header: PartHeader, now: Millis) -> Result<Announced, Refusal> {
-        let verdict = self.desk().announce(&header, now)?;
+        let (courier, verdict) = self.desk().announce(&header, now)?;
         let shared = header.shared_name.as_deref().map(Store::<F>::shared_name);
         if let Verdict::Discard = verdict {
             // Equal digests: nothing that the bytes could add. Nobody is told digests, so
             // whoever knows this one has computed it.
-            let receipt = self.desk().delivered(&header, now)?;
+            let receipt = self.desk().delivered(&courier, &header, now)?;
             if let Some(name) = shared {
                 // It is only in the way; if it is not there, all the better.
                 let _ = self.folder.remove(&name);
@@ -150,7 +156,8 @@ impl<F: Folder + Clone> Service<F> {
         let number = self.incoming.fetch_add(1, Ordering::Relaxed);
         Ok(Announced::Wanted(Incoming {
             name: shared.unwrap_or_else(|| Store::<F>::incoming_name(&self.mark, number)),
-            header,
+            courier,
+            header: Box::new(header),
             received_bytes: 0,
         }))
     }
@@ -210,10 +217,13 @@ impl<F: Folder + Clone> Service<F> {
             self.obstacle().passing = None;
         }
         let mut books = self.books();
-        let receipt = self.desk().delivered(header, now);
         if let Verdict::Conflict { .. } = verdict {
-            books.keep_evidence(&incoming.name, &part.info);
+            // As with commits, the ledger hears of it once it cannot be forgotten any more.
+            books
+                .keep_evidence(&incoming.name, &part.info)
+                .map_err(|error| self.store_refuses(error))?;
         }
+        let receipt = self.desk().delivered(&incoming.courier, header, now);
         self.judge_precision(&mut books, now);
         receipt
     }

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use reseed_coordinator::{Desk, Ledger, Millis, Offer, Rules};
-use reseed_protocol::Kind;
+use reseed_coordinator::{Desk, Ledger, Millis, Offer, Rules, WorkerId};
 use reseed_protocol::messages::{
     Ask, Held, Machine, PartHeader, Pulse, Receipt, Registration, Release, RunSpec, Session,
     Versions, Wait,
 };
+use reseed_protocol::{Kind, Refusal};
 
 const LEASE_MS: u64 = 1000;
 
@@ -68,6 +68,11 @@ fn header(number: u8, attempt: u64, range: Range<u64>, digest: u8) -> PartHeader
     }
 }
 
+fn deliver(desk: &mut Desk, header: &PartHeader, now: u64) -> Result<Receipt, Refusal> {
+    let (courier, _) = desk.announce(header, Millis(now))?;
+    desk.delivered(&courier, header, Millis(now))
+}
+
 #[test]
 fn another_version_is_refused_with_the_reason() {
     let mut desk = desk(1);
@@ -82,7 +87,7 @@ fn another_version_is_refused_with_the_reason() {
         let mut stranger = worker(1);
         change(&mut stranger.versions);
         let refusal = desk
-            .register(stranger, Millis(0))
+            .register(stranger, None, Millis(0))
             .expect_err("another version");
         assert_eq!(refusal.kind, Kind::Version);
         assert!(refusal.message.contains(says), "{}", refusal.message);
@@ -93,16 +98,16 @@ fn another_version_is_refused_with_the_reason() {
 fn a_run_is_leased_delivered_and_over() {
     let mut desk = desk(2);
     let welcome = desk
-        .register(worker(1), Millis(0))
+        .register(worker(1), None, Millis(0))
         .expect("the same version");
     assert_eq!(welcome.lease_ms, LEASE_MS);
     let leases = ask(&mut desk, 1, 5, 1);
     assert_eq!(leases.len(), 2);
     for (attempt, range) in leases {
-        let receipt = desk.delivered(&header(1, attempt, range.clone(), 1), Millis(2));
+        let receipt = deliver(&mut desk, &header(1, attempt, range.clone(), 1), 2);
         assert_eq!(receipt, Ok(Receipt::Committed));
         // Said again, it changes nothing.
-        let receipt = desk.delivered(&header(1, attempt, range, 1), Millis(2));
+        let receipt = deliver(&mut desk, &header(1, attempt, range, 1), 2);
         assert_eq!(receipt, Ok(Receipt::Discarded));
     }
     assert_eq!(desk.over(), Some(Wait::Finished));
@@ -119,7 +124,7 @@ fn who_has_not_registered_is_told_to() {
         .expect_err("a stranger");
     assert_eq!(refusal.kind, Kind::UnknownSession);
     // A worker that was silent for long is a stranger again.
-    desk.register(worker(1), Millis(0))
+    desk.register(worker(1), None, Millis(0))
         .expect("the same version");
     desk.tick(Millis(LEASE_MS * 100));
     let ask = Ask { session, wanted: 1 };
@@ -129,27 +134,87 @@ fn who_has_not_registered_is_told_to() {
 #[test]
 fn different_digests_name_both_workers() {
     let mut desk = desk(1);
-    desk.register(worker(1), Millis(0))
+    desk.register(worker(1), None, Millis(0))
         .expect("the same version");
-    desk.register(worker(2), Millis(0))
+    desk.register(worker(2), None, Millis(0))
         .expect("the same version");
     let (attempt, range) = ask(&mut desk, 1, 1, 0).remove(0);
-    desk.delivered(&header(1, attempt, range.clone(), 1), Millis(1))
-        .expect("a good part");
-    let refusal = desk
-        .delivered(&header(2, 0, range, 2), Millis(2))
-        .expect_err("a conflict");
+    deliver(&mut desk, &header(1, attempt, range.clone(), 1), 1).expect("a good part");
+    let refusal = deliver(&mut desk, &header(2, 0, range, 2), 2).expect_err("a conflict");
     assert_eq!(refusal.kind, Kind::Conflict);
     assert!(refusal.message.contains("host-1") && refusal.message.contains("host-2"));
     assert!(matches!(desk.over(), Some(Wait::Failed { .. })));
 }
 
 #[test]
+fn a_part_counts_though_its_worker_left_while_it_was_stored() {
+    let mut desk = desk(2);
+    desk.register(worker(1), None, Millis(0))
+        .expect("the same version");
+    let (attempt, range) = ask(&mut desk, 1, 1, 0).remove(0);
+    let part = header(1, attempt, range, 1);
+    let (courier, _) = desk.announce(&part, Millis(1)).expect("wanted");
+    desk.leave(part.session, Millis(2));
+    let receipt = desk.delivered(&courier, &part, Millis(3));
+    assert_eq!(receipt, Ok(Receipt::Committed));
+    let progress = desk.progress();
+    assert_eq!((progress.patients_committed, progress.workers), (10, 0));
+    assert!(desk.is_empty_since(Millis(0)), "it is gone all the same");
+}
+
+#[test]
+fn nobody_hoards_shards() {
+    let mut desk = desk(100);
+    let greedy = Registration {
+        holding: (0..100).map(|shard| shard * 10..shard * 10 + 10).collect(),
+        ..worker(1)
+    };
+    let welcome = desk.register(greedy, None, Millis(0)).expect("good");
+    assert_eq!(welcome.grants.len(), 16, "of those that it says it has");
+    assert_eq!(ask(&mut desk, 1, 100, 0), []);
+    let threads = 8;
+    let large = Registration {
+        machine: Machine {
+            threads,
+            ..Machine::default()
+        },
+        ..worker(2)
+    };
+    desk.register(large, None, Millis(0)).expect("good");
+    let asked = (0..9).map(|_| ask(&mut desk, 2, 5, 0).len());
+    assert_eq!(asked.sum::<usize>(), 32);
+    let part = header(1, welcome.grants[0].attempt, 0..10, 1);
+    deliver(&mut desk, &part, 1).expect("wanted");
+    assert_eq!(
+        ask(&mut desk, 1, 100, 1).len(),
+        1,
+        "for the one it is done with"
+    );
+}
+
+#[test]
+fn names_are_kept_of_those_who_left_something_behind() {
+    let mut desk = desk(2);
+    let comes = |desk: &mut Desk, number: u8| {
+        let welcome = desk.register(worker(number), None, Millis(0));
+        WorkerId(welcome.expect("the same version").worker)
+    };
+    let idle = comes(&mut desk, 1);
+    desk.leave(Session([1; 16]), Millis(0));
+    let busy = comes(&mut desk, 1);
+    assert_ne!(idle, busy, "a number is never given twice");
+    let (attempt, range) = ask(&mut desk, 1, 1, 0).remove(0);
+    deliver(&mut desk, &header(1, attempt, range, 1), 1).expect("wanted");
+    desk.leave(Session([1; 16]), Millis(2));
+    assert_eq!((desk.name(idle), desk.name(busy)), ("unknown", "host-1"));
+}
+
+#[test]
 fn a_worker_cannot_speak_for_another_nor_upset_the_sums() {
     let mut desk = desk(2);
-    desk.register(worker(1), Millis(0))
+    desk.register(worker(1), None, Millis(0))
         .expect("the same version");
-    desk.register(worker(2), Millis(0))
+    desk.register(worker(2), None, Millis(0))
         .expect("the same version");
     let (attempt, _) = ask(&mut desk, 1, 1, 0).remove(0);
     let release = Release {
@@ -186,7 +251,7 @@ fn a_worker_cannot_speak_for_another_nor_upset_the_sums() {
 #[test]
 fn a_drained_worker_gets_nothing_more() {
     let mut desk = desk(3);
-    desk.register(worker(1), Millis(0))
+    desk.register(worker(1), None, Millis(0))
         .expect("the same version");
     assert_eq!(desk.drain("nobody"), 0);
     assert_eq!(desk.drain("host-1"), 1);
@@ -200,14 +265,13 @@ fn a_drained_worker_gets_nothing_more() {
 #[test]
 fn a_workers_rate_follows_its_deliveries_between_heartbeats() {
     let mut desk = desk(10);
-    desk.register(worker(1), Millis(0))
+    desk.register(worker(1), None, Millis(0))
         .expect("a known version");
     for second in 1..=5u64 {
         let now = second * 1000 - 1;
         for (attempt, range) in ask(&mut desk, 1, 2, now) {
             let part = header(1, attempt, range, 1);
-            desk.delivered(&part, Millis(second * 1000))
-                .expect("wanted");
+            deliver(&mut desk, &part, second * 1000).expect("wanted");
         }
     }
     let (reports, _) = desk.worker_reports(Millis(5000));

@@ -131,6 +131,8 @@ impl World {
         let rules = Rules {
             lease_ms: LEASE_MS,
             audits_per_mille,
+            audit_key: AuditKey([5; 32]),
+            late_after_ms: u64::MAX,
             failures_max: usize::MAX,
             first_attempt: Attempt(100),
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use reseed_coordinator::{
-    Announced, Attempt, Incoming, Millis, OpenError, Opening, Rules, Terms, open,
+    Announced, Attempt, Incoming, Millis, OpenError, Opening, Phase, Rules, Terms, open,
 };
 use reseed_protocol::messages::{PartHeader, Receipt};
 
@@ -31,6 +31,8 @@ pub(super) struct Coordinator {
     /// When the run has ended: until when it answers, at most.
     pub(super) farewell_until: Option<u64>,
     pub(super) is_drained: bool,
+    /// Of the whole run.
+    patients: u64,
     incoming: BTreeMap<Delivery, Incoming>,
 }
 
@@ -83,6 +85,7 @@ impl Start {
             frozen_until: 0,
             farewell_until: None,
             is_drained: false,
+            patients: self.material.target.end - self.material.target.start,
             incoming: BTreeMap::new(),
         };
         Ok((coordinator, opening))
@@ -162,6 +165,18 @@ impl Coordinator {
             return Progress::Postponed(answer, Acknowledged { header, receipt });
         }
         self.finish(delivery, now)
+    }
+
+    /// Patients in the store, and those of them that the ledger knows of; nothing if the run is
+    /// not about all of them any more, or the process has ended.
+    pub(super) fn patients(&self) -> Option<(u64, u64)> {
+        let stored = self.service.books().store().tally().screened();
+        let desk = self.service.desk();
+        let progress = desk.progress();
+        let is_comparable = *desk.phase() == Phase::Running || *desk.phase() == Phase::Finished;
+        let is_whole = progress.patients == self.patients;
+        (is_comparable && is_whole && !self.life.is_over())
+            .then_some((stored, progress.patients_committed))
     }
 
     /// All messages of a delivery have come.

@@ -109,6 +109,17 @@ impl Judge {
         self.check_ranges(disk);
     }
 
+    /// The ledger knows of every part in the store, and of no other.
+    pub(super) fn check_books(&self, coordinator: &Coordinator) {
+        if let Some((stored, known)) = coordinator.patients()
+            && stored != known
+        {
+            self.log.accuse(format_args!(
+                "{stored} patients are in the store, and the ledger knows of {known}"
+            ));
+        }
+    }
+
     /// Whoever watches can read every report, and its numbers fit together.
     pub(super) fn check_report(&self, report: &StatusReport) {
         let counts = (report.patients_committed, report.patients);

@@ -85,7 +85,7 @@ pub(super) fn answer(service: &Service, method: Method, bytes: &[u8], now: Milli
     match method {
         Method::Register => reply::<wire::RegisterRequest, _, wire::RegisterResponse, _>(
             bytes,
-            |plain: Registration| service.register(plain, now),
+            |plain: Registration| service.register(plain, None, now),
         ),
         Method::Ask => {
             reply::<wire::LeaseRequest, _, wire::LeaseResponse, _>(bytes, |plain: Ask| {

@@ -161,6 +161,8 @@ pub(super) struct World {
     was_cancelled: bool,
     has_finished: bool,
     has_failed: bool,
+    /// A coordinator has ended because two machines disagreed.
+    has_conflict: bool,
     ending: Option<Ending>,
 }
 
@@ -229,6 +231,7 @@ impl World {
             was_cancelled: false,
             has_finished: false,
             has_failed: false,
+            has_conflict: false,
             ending: None,
         }
     }

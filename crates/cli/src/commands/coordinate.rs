@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reseed_coordinator::serve::{Coordination, Ending, Limits, Listener, Merge};
-use reseed_coordinator::{Attempt, Rules, Terms};
+use reseed_coordinator::{Attempt, AuditKey, Rules, Terms};
 use reseed_protocol::status::StatusReport;
 use reseed_results::{Layout, ResultFile};
 use reseed_trial::Trial;
@@ -33,7 +33,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
         return finished_before(&trial, &out, &file, args.json, chatter);
     }
     let stop = signals::stop_flag()?;
-    let coordination = Coordination::open(&store, terms(args, &trial, &store), &owner())?;
+    let coordination = Coordination::open(&store, terms(args, &trial, &store)?, &owner())?;
     for warning in &coordination.opening().warnings {
         chatter.say(&format!("warning: {warning}"));
     }
@@ -88,7 +88,7 @@ fn trial(args: &Coordinate) -> Result<Trial, Failure> {
     Ok(trial)
 }
 
-fn terms(args: &Coordinate, trial: &Trial, store: &Path) -> Terms {
+fn terms(args: &Coordinate, trial: &Trial, store: &Path) -> Result<Terms, Failure> {
     let shard_patients = args
         .shard_patients
         .unwrap_or_else(|| shards::cluster_shard_patients(trial));
@@ -103,10 +103,11 @@ fn terms(args: &Coordinate, trial: &Trial, store: &Path) -> Terms {
     let rules = Rules {
         lease_ms: (args.lease_seconds * 1000.0) as u64,
         audits_per_mille: (args.audit * 10.0).round() as u64,
+        audit_key: audit_key()?,
         first_attempt: Attempt(1),
         ..Rules::default()
     };
-    Terms {
+    Ok(Terms {
         target: 0..trial.patients,
         identity: identity::identity(trial, trial.seed),
         layout: Layout::of(trial),
@@ -119,7 +120,15 @@ fn terms(args: &Coordinate, trial: &Trial, store: &Path) -> Terms {
         },
         shared_path: shared.map(str::to_owned),
         trial: trial.clone(),
-    }
+    })
+}
+
+/// A key of this process alone, so that no worker can tell what will be audited.
+fn audit_key() -> Result<AuditKey, Failure> {
+    let mut key = AuditKey([0; 32]);
+    getrandom::fill(&mut key.0)
+        .map_err(|error| Failure::Internal(format!("the system has no random bytes ({error})")))?;
+    Ok(key)
 }
 
 /// As many connections as the system allows beside the files of the store.

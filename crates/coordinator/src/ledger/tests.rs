@@ -19,6 +19,8 @@ fn rules() -> Rules {
     Rules {
         lease_ms: 100,
         audits_per_mille: 0,
+        audit_key: AuditKey([1; 32]),
+        late_after_ms: 1000,
         failures_max: 3,
         first_attempt: Attempt(1),
     }
@@ -728,6 +730,22 @@ fn an_idle_worker_repeats_a_straggler_but_not_its_own() {
 }
 
 #[test]
+fn a_shard_is_repeated_though_nothing_was_ever_delivered() {
+    let mut ledger = ledger(1, rules());
+    let lease = take(&mut ledger, A, 0);
+    let attempts = || vec![lease.attempt];
+    for at in (0..=1000).step_by(50) {
+        let renewal = Event::Renew {
+            worker: A,
+            attempts: attempts(),
+        };
+        ledger.apply(renewal, Millis(at));
+    }
+    assert_eq!(ask(&mut ledger, B, 1000), [Effect::Wait(Wait::Busy)]);
+    assert_eq!(take(&mut ledger, B, 1001).purpose, Purpose::Repeat);
+}
+
+#[test]
 fn one_straggler_a_request_and_never_ones_own() {
     let mut ledger = ledger(6, rules());
     for at in [0, 10] {
@@ -923,13 +941,108 @@ fn a_worker_cannot_audit_itself() {
     assert_eq!(*ledger.phase(), Phase::Running);
 }
 
+/// One shard that `A` committed, and somebody else to audit it.
+fn committed_by_a(ledger: &mut Ledger) {
+    let lease = take(ledger, A, 0);
+    ask(ledger, B, 0);
+    give(ledger, &lease, GOOD, 1);
+}
+
 #[test]
-fn an_audit_that_fails_is_given_up() {
+fn an_audit_that_fails_goes_to_another_worker_than_the_two() {
+    const C: WorkerId = WorkerId(3);
     let mut ledger = ledger(1, audited());
-    let lease = take(&mut ledger, A, 0);
-    ask(&mut ledger, B, 0);
-    give(&mut ledger, &lease, GOOD, 1);
+    committed_by_a(&mut ledger);
+    ask_for(&mut ledger, C, 0, 1);
+    let audit = take(&mut ledger, B, 2);
+    assert_eq!(fail(&mut ledger, &audit, false, "odd"), []);
+    let progress = ledger.progress();
+    assert_eq!((progress.audits_open, progress.audits_skipped), (1, 0));
+    for worker in [A, B] {
+        assert_eq!(ask(&mut ledger, worker, 3), [Effect::Wait(Wait::Busy)]);
+    }
+    let again = take(&mut ledger, C, 3);
+    assert_eq!(again.purpose, Purpose::Audit);
+    let effects = give(&mut ledger, &again, GOOD, 4);
+    assert_eq!(effects, [Effect::Discard { range: 0..10 }, Effect::Finish]);
+    assert_eq!(ledger.progress().audits_passed, 1);
+}
+
+#[test]
+fn an_audit_that_fails_too_often_is_given_up() {
+    let mut ledger = ledger(1, audited());
+    committed_by_a(&mut ledger);
+    for _ in 1..rules().failures_max {
+        let audit = take(&mut ledger, B, 2);
+        assert_eq!(fail(&mut ledger, &audit, false, "odd"), []);
+    }
     let audit = take(&mut ledger, B, 2);
     assert_eq!(fail(&mut ledger, &audit, false, "odd"), [Effect::Finish]);
     assert_eq!(ledger.progress().audits_skipped, 1);
+}
+
+fn join(ledger: &mut Ledger, worker: WorkerId, credential: u8) {
+    let credential = Some(Credential([credential; 32]));
+    ledger.apply(Event::Join { worker, credential }, Millis(0));
+}
+
+#[test]
+fn audits_go_to_another_credential_while_there_is_one() {
+    const C: WorkerId = WorkerId(3);
+    let mut ledger = ledger(2, audited());
+    for (worker, credential) in [(A, 1), (B, 1), (C, 2)] {
+        join(&mut ledger, worker, credential);
+    }
+    let lease = take(&mut ledger, A, 0);
+    let other = take(&mut ledger, C, 0);
+    give(&mut ledger, &lease, GOOD, 1);
+    assert_eq!(
+        ask(&mut ledger, B, 1),
+        [Effect::Wait(Wait::Busy)],
+        "it is of the same party"
+    );
+    let same = Lease {
+        worker: B,
+        ..lease.clone()
+    };
+    give(&mut ledger, &same, GOOD, 1);
+    assert_eq!(ledger.progress().audits_passed, 0);
+    give(&mut ledger, &other, GOOD, 1);
+    let audit = take(&mut ledger, B, 1);
+    assert_eq!((audit.purpose, audit.range.start), (Purpose::Audit, 10));
+    ledger.apply(Event::Leave { worker: C }, Millis(2));
+    let audit = take(&mut ledger, B, 2);
+    assert_eq!((audit.purpose, audit.range.start), (Purpose::Audit, 0));
+}
+
+#[test]
+fn silence_does_not_change_whose_a_worker_is() {
+    let mut ledger = ledger(1, audited());
+    join(&mut ledger, A, 1);
+    join(&mut ledger, B, 1);
+    ask_for(&mut ledger, WorkerId(3), 0, 500);
+    committed_by_a(&mut ledger);
+    assert_eq!(ask(&mut ledger, B, 2), [Effect::Wait(Wait::Busy)]);
+    assert_eq!(take(&mut ledger, WorkerId(3), 2).purpose, Purpose::Audit);
+}
+
+#[test]
+fn another_key_audits_other_shards() {
+    let [first, second] = [1, 2].map(|key| {
+        let rules = Rules {
+            audits_per_mille: 500,
+            audit_key: AuditKey([key; 32]),
+            ..rules()
+        };
+        let mut ledger = ledger(64, rules);
+        ask_for(&mut ledger, B, 0, 0);
+        for _ in 0..64 {
+            let lease = take(&mut ledger, A, 0);
+            give(&mut ledger, &lease, GOOD, 0);
+        }
+        let audits = ledger.progress().audits_open;
+        let mut audit = || take(&mut ledger, B, 0).range.start;
+        (0..audits).map(|_| audit()).collect::<Vec<u64>>()
+    });
+    assert_ne!(first, second);
 }

@@ -10,6 +10,7 @@ use reseed_protocol::messages::{
 use reseed_protocol::wire::coordinator_server::Coordinator;
 use reseed_protocol::{Kind, Refusal, trace_context, wire};
 use reseed_results::Disk;
+use ring::digest::SHA256;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,7 +21,7 @@ use tracing::{Instrument, Span, info_span};
 use super::auth::{Forbidden, Peer, require_operator, require_worker};
 use super::metrics::{Call, Metrics};
 use super::watching::{Pace, Watching};
-use crate::message::Millis;
+use crate::message::{Credential, Millis};
 use crate::service::{Announced, Incoming, Service};
 
 /// Parts that are received at a time; others wait for their turn.
@@ -242,6 +243,14 @@ fn allow<T>(
     Ok(permitted(peer)?)
 }
 
+/// What tells one owner of workers from another.
+fn credential<T>(request: &Request<T>) -> Option<Credential> {
+    let peer = request.extensions().get::<Peer>()?;
+    let certificate = peer.certificate.as_ref()?;
+    let digest = ring::digest::digest(&SHA256, certificate.fingerprint.as_bytes());
+    digest.as_ref().try_into().ok().map(Credential)
+}
+
 async fn next(
     stream: &mut Streaming<wire::DeliverRequest>,
 ) -> Result<Option<wire::DeliverRequest>, Status> {
@@ -265,11 +274,14 @@ impl Coordinator for Calls {
     ) -> Answered<wire::RegisterResponse> {
         let _span = call_span!("register", request).entered();
         let name = request.get_ref().name.clone();
+        let credential = credential(&request);
         let answer = self.answer(
             Call::Register,
             request,
             require_worker,
-            |service, registration: Registration, now| service.register(registration, now),
+            |service, registration: Registration, now| {
+                service.register(registration, credential, now)
+            },
         );
         match &answer {
             Ok(welcome) => {

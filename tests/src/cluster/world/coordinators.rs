@@ -45,6 +45,9 @@ impl World {
         opened: Result<(Coordinator, Opening), OpenError>,
     ) {
         match opened {
+            Ok(_) if self.has_conflict => self.log.accuse(format_args!(
+                "coordinator {number} goes on as if two machines had not disagreed"
+            )),
             Ok((coordinator, opening)) => {
                 let Opening {
                     patients_resumed,
@@ -78,6 +81,12 @@ impl World {
                 ));
                 self.log.count(Fault::CoordinatorCouldNotOpen);
                 self.supervise();
+            }
+            Err(OpenError::Evidence(files)) if self.has_conflict => {
+                self.log.say(format_args!(
+                    "coordinator {number} does not go on after a conflict: {files:?}"
+                ));
+                self.ending = Some(Ending::Conflict);
             }
             Err(error) => self.log.accuse(format_args!(
                 "coordinator {number} cannot open the store: {error}"
@@ -282,7 +291,12 @@ impl World {
         match (phase, self.scenario.theme) {
             (Phase::Finished, _) => self.ending = Some(Ending::Golden),
             (Phase::Failed(Fatal::Conflict { .. }), Theme::FaultyMachine) => {
-                self.ending = Some(Ending::Conflict);
+                // A scheduler starts the same command again, perhaps after the power was cut.
+                self.has_conflict = true;
+                if self.faults.one_in(2) {
+                    self.cut_power();
+                }
+                self.supervise();
             }
             (Phase::Failed(Fatal::Deterministic { .. }), Theme::FailingShard) => {
                 self.ending = Some(Ending::ShardFails);

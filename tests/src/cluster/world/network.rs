@@ -240,6 +240,7 @@ impl World {
             }
         });
         if let Some(progress) = progress {
+            self.judge.check_books(&self.coordinators[&number]);
             self.progressed(number, (call, copy), progress);
         }
         self.end_amid(number, (call, copy));
