@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 use reseed_coordinator::{
-    Attempt, Cut, Digest, Effect, Event, Fatal, Lease, Ledger, Millis, Phase, Purpose, Rules,
-    Verdict, WorkerId, plan,
+    Attempt, AuditKey, Cut, Digest, Effect, Event, Fatal, Lease, Ledger, Millis, Phase, Purpose,
+    Rules, Verdict, WorkerId, plan,
 };
 
 const LEASE_MS: u64 = 50;
