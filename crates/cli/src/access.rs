@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use reseed_coordinator::serve::{self, TlsFiles, Transport};
 use reseed_protocol::channel::{AuthorizedChannel, Connect, Target};
@@ -11,6 +12,7 @@ use reseed_protocol::credentials::{Identity, Token};
 use reseed_protocol::wire::coordinator_client::CoordinatorClient;
 use reseed_protocol::{MESSAGE_BYTES_MAX, Refusal};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
 
 use crate::args::{Access, ServerSecurity};
 use crate::authority::CA_CERTIFICATE;
@@ -20,6 +22,9 @@ use crate::exit::Failure;
 pub(crate) const WORKER: &str = "worker";
 pub(crate) const OPERATOR: &str = "operator";
 const SERVER: &str = "server";
+
+/// How long an operator waits for an answer, and for the next report of many.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// The coordinator that the command line names. `role` is whose certificate to take from a
 /// folder of keys.
@@ -100,11 +105,26 @@ pub(crate) async fn operator(
     access: &Access,
 ) -> Result<CoordinatorClient<AuthorizedChannel>, Failure> {
     let channel = target(access, OPERATOR)?.connect().await?;
-    Ok(CoordinatorClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    Ok(CoordinatorClient::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX))
+}
+
+/// The answer to an operator's call, if it comes in time.
+pub(crate) async fn answered<T>(
+    call: impl Future<Output = Result<T, tonic::Status>>,
+) -> Result<T, Failure> {
+    match timeout(ANSWER_MAX, call).await {
+        Ok(answer) => answer.map_err(refused),
+        Err(_) => Err(Failure::Unreachable(format!(
+            "the coordinator does not answer (nothing came within {} s), try again later",
+            ANSWER_MAX.as_secs()
+        ))),
+    }
 }
 
 /// A call that a coordinator refused.
-pub(crate) fn refused(status: tonic::Status) -> Failure {
+fn refused(status: tonic::Status) -> Failure {
     Failure::Unreachable(Refusal::from(status).to_string())
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use reseed_protocol::messages::{RunSpec, SharedFolder, Versions};
 use reseed_protocol::{PART_BYTES_MAX, PROTOCOL_REVISION};
 use reseed_results::{Folder, Layout, ResultsError, RunIdentity, Store};
+use reseed_stats::Tally;
 use reseed_trial::Trial;
 use thiserror::Error;
 
@@ -22,6 +23,10 @@ use crate::service::Service;
 const PLAN: &str = "plan";
 /// Attempts of one opening of the store; the next opening starts beyond them.
 const ATTEMPTS_PER_EPOCH: u64 = 1 << 32;
+/// What a part may take besides its counts and records: names, edges, the structure of the file.
+const PART_BASE_BYTES: u64 = 4 << 20;
+/// What the records of a patient may take for each arm: 64 columns, the most that a file may have.
+const RECORD_BYTES_MAX: u64 = 64 * 8;
 
 /// A run to coordinate.
 #[derive(Debug, Clone)]
@@ -115,6 +120,11 @@ pub fn open<F: Folder + Clone>(
             front.commit(range)?;
         }
     }
+    let longest = shards
+        .iter()
+        .map(|(range, _)| range.end - range.start)
+        .max();
+    let offer = offer(&store, &terms, part_bytes_max(&terms, longest.unwrap_or(0)));
     let opening = Opening {
         warnings: store.warnings().to_vec(),
         patients_resumed: committed
@@ -127,7 +137,7 @@ pub fn open<F: Folder + Clone>(
         first_attempt: Attempt(store.epoch().saturating_mul(ATTEMPTS_PER_EPOCH)),
         ..terms.rules
     };
-    let desk = Desk::new(offer(&store, &terms), Ledger::resume(shards, rules));
+    let desk = Desk::new(offer, Ledger::resume(shards, rules));
     let books = Books::open(store, terms.trial, front);
     let service = Service::new(desk, books, terms.identity, terms.layout);
     Ok((service, opening))
@@ -198,7 +208,23 @@ fn write_plan(folder: &impl Folder, plan: (u64, u64)) -> io::Result<()> {
     folder.sync_names("")
 }
 
-fn offer<F: Folder>(store: &Store<F>, terms: &Terms) -> Offer {
+/// Far more than a part of so many patients takes, and far less than what fills a disk: its
+/// counts twice, text and structure, and records of all columns that a file may have.
+fn part_bytes_max(terms: &Terms, patients: u64) -> u64 {
+    let tally = Tally::empty(terms.trial.shape());
+    let counts: usize = tally.tables().iter().map(|table| table.values.len()).sum();
+    let text = terms.identity.trial_toml.len() as u64;
+    let records = if terms.trial.records {
+        let rows = patients.saturating_mul(terms.trial.shape().arms as u64);
+        rows.saturating_mul(RECORD_BYTES_MAX)
+    } else {
+        0
+    };
+    let sum = PART_BASE_BYTES + text + 2 * 8 * counts as u64;
+    sum.saturating_add(records).min(PART_BYTES_MAX)
+}
+
+fn offer<F: Folder>(store: &Store<F>, terms: &Terms, part_bytes_max: u64) -> Offer {
     let identity = &terms.identity;
     Offer {
         run: RunSpec {
@@ -212,7 +238,7 @@ fn offer<F: Folder>(store: &Store<F>, terms: &Terms) -> Offer {
             model: identity.model_version.clone(),
         },
         lease_ms: terms.rules.lease_ms,
-        part_bytes_max: PART_BYTES_MAX,
+        part_bytes_max,
         shared: terms.shared_path.clone().map(|path| SharedFolder {
             path,
             marker: store.epoch_text().to_owned(),

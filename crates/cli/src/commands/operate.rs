@@ -12,7 +12,7 @@ pub(crate) fn drain(args: &Drain, chatter: Chatter) -> Result<(), Failure> {
     let request = wire::DrainRequest { worker };
     let drained = access::runtime()?.block_on(async {
         let mut coordinator = access::operator(&args.access).await?;
-        coordinator.drain(request).await.map_err(access::refused)
+        access::answered(coordinator.drain(request)).await
     })?;
     let workers = drained.into_inner().workers;
     match &args.worker {
@@ -33,7 +33,7 @@ pub(crate) fn cancel(args: &Cancel, chatter: Chatter) -> Result<(), Failure> {
     let request = wire::CancelRequest { reason };
     access::runtime()?.block_on(async {
         let mut coordinator = access::operator(&args.access).await?;
-        coordinator.cancel(request).await.map_err(access::refused)
+        access::answered(coordinator.cancel(request)).await
     })?;
     chatter.say("the run is cancelled; what is committed stays in the coordinator's store");
     Ok(())

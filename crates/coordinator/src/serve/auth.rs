@@ -24,6 +24,7 @@ use reseed_protocol::channel::is_loopback;
 use reseed_protocol::credentials::{Role, Token};
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use tonic::Status;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -40,6 +41,8 @@ pub struct Peer {
     pub certificate: Option<Arc<PeerCertificate>>,
     /// What this request may do; none if nobody knows who asks.
     pub role: Option<Role>,
+    /// Turns for what its connection delivers.
+    pub(crate) deliveries: Arc<Semaphore>,
 }
 
 /// A client certificate that an authority of the coordinator has signed.
@@ -517,6 +520,7 @@ mod tests {
             address: ([127, 0, 0, 1], 1).into(),
             certificate: None,
             role,
+            deliveries: Arc::new(Semaphore::new(1)),
         };
         assert!(require_worker(&peer(Some(Role::Operator))).is_ok());
         assert!(require_worker(&peer(Some(Role::Worker))).is_ok());

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
+use axum::extract::State;
+use axum::middleware::Next;
 use reseed_protocol::messages::{
     Ask, Failed, PartHeader, Pulse, Receipt, Registration, Release, Session,
 };
@@ -11,26 +13,26 @@ use reseed_protocol::wire::coordinator_server::Coordinator;
 use reseed_protocol::{Kind, Refusal, trace_context, wire};
 use reseed_results::Disk;
 use ring::digest::SHA256;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 
 use super::auth::{Forbidden, Peer, require_operator, require_worker};
+use super::listener::Limits;
 use super::metrics::{Call, Metrics};
 use super::watching::{Pace, Watching};
 use crate::message::{Credential, Millis};
 use crate::service::{Announced, Incoming, Service};
 
-/// Parts that are received at a time; others wait for their turn.
-const DELIVERIES_MAX: usize = 256;
 /// Parts that are checked and committed at a time, for each processor. HDF5 reads one at a time
 /// whatever is asked of it; more would only fill the memory with tallies.
 const COMMITS_PER_PROCESSOR: usize = 2;
-/// Longest silence within a delivery.
-const CHUNK_TIME_MAX: Duration = Duration::from_secs(30);
+/// Path of the call whose time depends on what it brings.
+const DELIVER: &str = "/reseed.v1.Coordinator/Deliver";
 /// Bytes of a part that are held before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -57,8 +59,9 @@ pub(crate) struct Calls {
     pub(crate) metrics: Arc<Metrics>,
     /// Rings whenever a call may have ended the run.
     news: Arc<Notify>,
-    deliveries: Arc<Semaphore>,
-    commits: Arc<Semaphore>,
+    limits: Limits,
+    deliveries: Semaphore,
+    commits: Semaphore,
     watching: Watching,
 }
 
@@ -81,6 +84,7 @@ impl Calls {
         metrics: Arc<Metrics>,
         news: Arc<Notify>,
         watching: Watching,
+        limits: Limits,
     ) -> Self {
         let processors = available_parallelism().map_or(1, usize::from);
         Self {
@@ -88,8 +92,9 @@ impl Calls {
             service,
             clock,
             metrics,
-            deliveries: Arc::new(Semaphore::new(DELIVERIES_MAX)),
-            commits: Arc::new(Semaphore::new(COMMITS_PER_PROCESSOR * processors)),
+            limits,
+            deliveries: Semaphore::new(limits.deliveries_max),
+            commits: Semaphore::new(COMMITS_PER_PROCESSOR * processors),
             watching,
         }
     }
@@ -136,10 +141,8 @@ impl Calls {
         request: Request<Streaming<wire::DeliverRequest>>,
     ) -> Answered<wire::DeliverResponse> {
         let _timed = self.metrics.time(Call::Deliver);
-        allow(&request, require_worker)?;
-        // The semaphore is never closed.
-        let _turn = self.deliveries.acquire().await;
-        match self.receive(request.into_inner()).await {
+        let own_places = Arc::clone(&allow(&request, require_worker)?.deliveries);
+        match self.receive(&own_places, request.into_inner()).await {
             Ok(receipt) => {
                 self.metrics.note_receipt(receipt);
                 Ok(Response::new(receipt.into()))
@@ -155,37 +158,33 @@ impl Calls {
 
     async fn receive(
         &self,
+        own_places: &Semaphore,
         mut stream: Streaming<wire::DeliverRequest>,
     ) -> Result<Receipt, Status> {
-        let header = header(next(&mut stream).await?)?;
+        // Whoever has taken all its own places does not wait for one of all others.
+        let _own_turn = self.turn(own_places).await?;
+        let _turn = self.turn(&self.deliveries).await?;
+        let header = header(self.next(&mut stream).await?)?;
         self.record_worker(header.session);
         let shard = format!("{}..{}", header.range.start, header.range.end);
         let span = Span::current();
         span.record("shard", shard)
             .record("attempt", header.attempt);
+        let time_max = self.transfer_time_max(header.file_bytes);
         let announced = self
             .with_files(move |service, now| service.announce(header, now))
             .await??;
-        let mut reception = match announced {
+        let reception = match announced {
             Announced::Known(receipt) => return Ok(receipt),
             Announced::Wanted(incoming) => Reception {
                 service: Arc::clone(&self.service),
                 incoming: Some(incoming),
             },
         };
-        let mut buffer = Vec::new();
-        while let Some(message) = next(&mut stream).await? {
-            let Some(wire::deliver_request::Content::Chunk(chunk)) = message.content else {
-                return Err(Refusal::new(Kind::Malformed, "a part has one header").into());
-            };
-            buffer.extend(chunk);
-            if buffer.len() >= BUFFER_BYTES {
-                reception = self.write(reception, std::mem::take(&mut buffer)).await?;
-            }
-        }
-        let reception = self.write(reception, buffer).await?;
-        // The semaphore is never closed.
-        let _turn = self.commits.acquire().await;
+        let reception = timeout(time_max, self.take_bytes(reception, &mut stream))
+            .await
+            .map_err(|_| too_late("the bytes of a part took too long"))??;
+        let _turn_to_commit = self.turn(&self.commits).await?;
         let timed = self.metrics.time(Call::Commit);
         let finish = move |service: &Service<Disk>, now| {
             info_span!("commit").in_scope(|| reception.finish(service, now))
@@ -195,6 +194,54 @@ impl Calls {
         self.news.notify_one();
         let receipt = finished?;
         Ok(receipt)
+    }
+
+    /// Waits for one of these places, which are never all taken for ever: whoever has one has it
+    /// for a limited time.
+    async fn turn<'a>(&self, places: &'a Semaphore) -> Result<SemaphorePermit<'a>, Status> {
+        match timeout(self.limits.turn_time_max, places.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(closed)) => Err(Status::internal(closed.to_string())),
+            Err(_) => Err(too_late("too many parts are on their way")),
+        }
+    }
+
+    fn transfer_time_max(&self, bytes: u64) -> Duration {
+        let megabytes = u32::try_from(bytes >> 20).unwrap_or(u32::MAX);
+        let Limits {
+            delivery_time_max,
+            megabyte_time_max,
+            ..
+        } = self.limits;
+        delivery_time_max.saturating_add(megabyte_time_max.saturating_mul(megabytes))
+    }
+
+    async fn next(
+        &self,
+        stream: &mut Streaming<wire::DeliverRequest>,
+    ) -> Result<Option<wire::DeliverRequest>, Status> {
+        timeout(self.limits.delivery_time_max, stream.message())
+            .await
+            .map_err(|_| too_late("nothing came of a part for too long"))?
+    }
+
+    /// Writes what comes after the header.
+    async fn take_bytes(
+        &self,
+        mut reception: Reception,
+        stream: &mut Streaming<wire::DeliverRequest>,
+    ) -> Result<Reception, Status> {
+        let mut buffer = Vec::new();
+        while let Some(message) = self.next(stream).await? {
+            let Some(wire::deliver_request::Content::Chunk(chunk)) = message.content else {
+                return Err(Refusal::new(Kind::Malformed, "a part has one header").into());
+            };
+            buffer.extend(chunk);
+            if buffer.len() >= BUFFER_BYTES {
+                reception = self.write(reception, std::mem::take(&mut buffer)).await?;
+            }
+        }
+        self.write(reception, buffer).await
     }
 
     async fn write(&self, mut reception: Reception, bytes: Vec<u8>) -> Result<Reception, Status> {
@@ -237,10 +284,11 @@ impl Drop for Reception {
 fn allow<T>(
     request: &Request<T>,
     permitted: fn(&Peer) -> Result<(), Forbidden>,
-) -> Result<(), Status> {
+) -> Result<&Peer, Status> {
     let peer = request.extensions().get::<Peer>();
     let peer = peer.ok_or_else(|| Status::unauthenticated("nobody knows who calls"))?;
-    Ok(permitted(peer)?)
+    permitted(peer)?;
+    Ok(peer)
 }
 
 /// What tells one owner of workers from another.
@@ -251,12 +299,24 @@ fn credential<T>(request: &Request<T>) -> Option<Credential> {
     digest.as_ref().try_into().ok().map(Credential)
 }
 
-async fn next(
-    stream: &mut Streaming<wire::DeliverRequest>,
-) -> Result<Option<wire::DeliverRequest>, Status> {
-    tokio::time::timeout(CHUNK_TIME_MAX, stream.message())
-        .await
-        .map_err(|_| Status::deadline_exceeded("nothing came of a part for too long"))?
+/// Ends every call that is not answered in time; deliveries see to that themselves, by their size.
+pub(crate) async fn in_time(
+    State(time_max): State<Duration>,
+    request: axum::extract::Request,
+    next: Next,
+) -> axum::response::Response {
+    if request.uri().path() == DELIVER {
+        return next.run(request).await;
+    }
+    match timeout(time_max, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => too_late("the call took too long").into_http(),
+    }
+}
+
+/// The caller may try again, on the same connection.
+fn too_late(problem: &str) -> Status {
+    Refusal::new(Kind::Limit, format!("{problem}, try again later")).into()
 }
 
 fn header(message: Option<wire::DeliverRequest>) -> Result<PartHeader, Status> {
@@ -389,12 +449,18 @@ impl Coordinator for Calls {
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Answered<Self::WatchStream> {
         // Whoever was let in may look.
+        let role = request
+            .extensions()
+            .get::<Peer>()
+            .and_then(|peer| peer.role);
         let interval_ms = request.into_inner().interval_ms;
         let pace = match interval_ms {
             0 => Pace::Once,
             _ => Pace::Every(Duration::from_millis(interval_ms.into())),
         };
-        let reports = self.watching.reports(pace, |report| Ok(report.into()));
+        let reports = self
+            .watching
+            .reports(role, pace, |report| Ok(report.into()));
         let reports = reports.map_err(|error| Refusal::new(Kind::Limit, error.to_string()))?;
         Ok(Response::new(reports))
     }

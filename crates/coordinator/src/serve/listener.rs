@@ -89,6 +89,19 @@ pub struct Limits {
     /// How long a connection may stay on which nobody has shown who they are. Probes are done by
     /// then; whoever is silent, slow or curious makes room.
     pub stranger_time_max: Duration,
+    /// Longest time of a call until its answer begins, deliveries excepted.
+    pub call_time_max: Duration,
+    /// Longest silence within a delivery, and longest time of its bytes, for which
+    /// [`megabyte_time_max`](Self::megabyte_time_max) comes on top.
+    pub delivery_time_max: Duration,
+    /// What the bytes of a delivery may take besides, for each MiB announced.
+    pub megabyte_time_max: Duration,
+    /// How long a delivery may wait for its turn, to be received and to be committed.
+    pub turn_time_max: Duration,
+    /// Parts that are received at a time; others wait for their turn.
+    pub deliveries_max: usize,
+    /// How many of them may come over one connection. A worker sends four at a time.
+    pub deliveries_per_connection_max: usize,
 }
 
 impl Default for Limits {
@@ -98,6 +111,12 @@ impl Default for Limits {
             handshakes_max: 2_000,
             handshake_time_max: Duration::from_secs(10),
             stranger_time_max: Duration::from_secs(30),
+            call_time_max: Duration::from_secs(20),
+            delivery_time_max: Duration::from_secs(30),
+            megabyte_time_max: Duration::from_secs(4),
+            turn_time_max: Duration::from_mins(1),
+            deliveries_max: 256,
+            deliveries_per_connection_max: 8,
         }
     }
 }
@@ -214,6 +233,10 @@ impl Listener {
     /// `https` or `http`.
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// What happens at the door from now on.
@@ -429,6 +452,7 @@ impl House {
             address,
             certificate,
             known: AtomicBool::new(false),
+            deliveries: Arc::new(Semaphore::new(self.limits.deliveries_per_connection_max)),
         });
         let service = {
             let house = Arc::clone(self);
@@ -482,6 +506,7 @@ impl House {
             address: visitor.address,
             certificate: visitor.certificate.clone(),
             role,
+            deliveries: Arc::clone(&visitor.deliveries),
         });
         self.router.clone().oneshot(request.map(Body::new)).await
     }
@@ -508,6 +533,8 @@ struct Visitor {
     certificate: Option<Arc<PeerCertificate>>,
     /// Whether a request was admitted for what it proved.
     known: AtomicBool,
+    /// Turns for what this connection delivers.
+    deliveries: Arc<Semaphore>,
 }
 
 /// Counts something as long as it lives.

@@ -1,6 +1,7 @@
 //! Counts and times for Prometheus.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
@@ -13,7 +14,7 @@ use reseed_protocol::Kind;
 use reseed_protocol::messages::Receipt;
 
 use super::listener::Counters;
-use crate::message::Millis;
+use crate::message::{Fatal, Millis, Phase};
 use crate::service::Service;
 
 /// Everything that is counted.
@@ -23,8 +24,10 @@ pub(crate) struct Metrics {
     calls: Family<CallLabel, Histogram, fn() -> Histogram>,
     parts: Family<PartLabel, Counter>,
     shards: Family<StateLabel, Gauge>,
-    audits: Family<ResultLabel, Gauge>,
-    lost: Family<CauseLabel, Gauge>,
+    audits: Family<ResultLabel, Counter>,
+    audits_open: Gauge,
+    lost: Family<CauseLabel, Counter>,
+    duplicates: Counter,
     patients: Gauge,
     patients_committed: Gauge,
     patients_per_second: Gauge<f64, std::sync::atomic::AtomicU64>,
@@ -32,7 +35,8 @@ pub(crate) struct Metrics {
     leases: Gauge,
     oldest_lease_seconds: Gauge<f64, std::sync::atomic::AtomicU64>,
     connections: Gauge,
-    failed_handshakes: Gauge,
+    turned_away: Counter,
+    failed_handshakes: Counter,
     doors: Arc<Counters>,
 }
 
@@ -98,7 +102,9 @@ impl Metrics {
             parts: Family::default(),
             shards: Family::default(),
             audits: Family::default(),
+            audits_open: Gauge::default(),
             lost: Family::default(),
+            duplicates: Counter::default(),
             patients: Gauge::default(),
             patients_committed: Gauge::default(),
             patients_per_second: Gauge::default(),
@@ -106,7 +112,8 @@ impl Metrics {
             leases: Gauge::default(),
             oldest_lease_seconds: Gauge::default(),
             connections: Gauge::default(),
-            failed_handshakes: Gauge::default(),
+            turned_away: Counter::default(),
+            failed_handshakes: Counter::default(),
             doors,
         };
         metrics.register();
@@ -129,13 +136,23 @@ impl Metrics {
         registry.register("shards", "Shards of the run by state", self.shards.clone());
         registry.register(
             "digest_checks",
-            "Shards computed twice (audits), by result",
+            "Shards computed twice (audits), by result; after one that failed the run ends",
             self.audits.clone(),
+        );
+        registry.register(
+            "digest_checks_open",
+            "Shards that are to be computed twice and are not yet",
+            self.audits_open.clone(),
         );
         registry.register(
             "retries",
             "Leases that came to nothing or were given twice, by cause",
             self.lost.clone(),
+        );
+        registry.register(
+            "duplicates",
+            "Shards delivered again with the same result",
+            self.duplicates.clone(),
         );
         registry.register("patients", "Patients of the run", self.patients.clone());
         registry.register(
@@ -152,11 +169,16 @@ impl Metrics {
         registry.register("leases", "Leases under way", self.leases.clone());
         registry.register_with_unit(
             "oldest_lease_age",
-            "Age of the oldest lease",
+            "Age of the oldest lease under way, 0 if there is none",
             Unit::Seconds,
             self.oldest_lease_seconds.clone(),
         );
         registry.register("connections", "Open connections", self.connections.clone());
+        registry.register(
+            "connections_turned_away",
+            "Connections closed at once because there were too many",
+            self.turned_away.clone(),
+        );
         registry.register(
             "failed_handshakes",
             "TLS handshakes that failed or took too long",
@@ -220,21 +242,26 @@ impl Metrics {
         ] {
             set(&self.shards.get_or_create(&StateLabel { state }), number);
         }
+        let conflict = matches!(desk.phase(), Phase::Failed(Fatal::Conflict { .. }));
         for (result, number) in [
-            ("open", counts.audits_open),
             ("passed", counts.audits_passed),
             ("skipped", counts.audits_skipped),
+            ("failed", u64::from(conflict)),
         ] {
-            set(&self.audits.get_or_create(&ResultLabel { result }), number);
+            let counter = self.audits.get_or_create(&ResultLabel { result });
+            advance(&counter, number);
         }
+        set(&self.audits_open, counts.audits_open);
         for (cause, number) in [
             ("lost", counts.leases_lost),
             ("released", counts.leases_released),
             ("straggler", counts.leases_repeated),
             ("failure", counts.failures),
         ] {
-            set(&self.lost.get_or_create(&CauseLabel { cause }), number);
+            let counter = self.lost.get_or_create(&CauseLabel { cause });
+            advance(&counter, number);
         }
+        advance(&self.duplicates, counts.duplicates);
         set(&self.patients, progress.patients);
         set(&self.patients_committed, progress.patients_committed);
         self.patients_per_second.set(desk.patients_per_second());
@@ -243,8 +270,14 @@ impl Metrics {
         self.oldest_lease_seconds
             .set(desk.oldest_lease_ms(now) as f64 / 1000.0);
         set(&self.connections, self.doors.open());
-        set(&self.failed_handshakes, self.doors.failed_handshakes());
+        advance(&self.turned_away, self.doors.turned_away());
+        advance(&self.failed_handshakes, self.doors.failed_handshakes());
     }
+}
+
+/// Takes over what was counted elsewhere, where it only grows.
+fn advance(counter: &Counter, number: u64) {
+    counter.inner().fetch_max(number, Ordering::Relaxed);
 }
 
 fn set(gauge: &Gauge, number: u64) {

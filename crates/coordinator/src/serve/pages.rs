@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
@@ -15,10 +14,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use reseed_protocol::status::StatusReport;
 use reseed_results::Disk;
 use tokio::task::spawn_blocking;
 
+use super::auth::Peer;
 use super::calls::Clock;
 use super::metrics::Metrics;
 use super::page;
@@ -76,12 +77,17 @@ async fn with_headers(mut response: Response) -> Response {
     response
 }
 
-/// Ready as long as parts can be committed.
-async fn ready(State(shown): State<Shown>) -> Response {
-    match shown.service.problem() {
-        None => "ready\n".into_response(),
-        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, problem + "\n").into_response(),
-    }
+/// Ready as long as parts can be committed. Why they cannot is told to those who are known: it
+/// names files.
+async fn ready(State(shown): State<Shown>, Extension(peer): Extension<Peer>) -> Response {
+    let Some(problem) = shown.service.problem() else {
+        return "ready\n".into_response();
+    };
+    let told = match peer.role {
+        Some(_) => problem,
+        None => "parts cannot be committed at present".into(),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, told + "\n").into_response()
 }
 
 async fn metrics(State(shown): State<Shown>) -> Response {
@@ -103,9 +109,12 @@ async fn whole_page(State(shown): State<Shown>) -> Response {
 }
 
 /// The changing part of the page, again and again.
-async fn events(State(shown): State<Shown>) -> Response {
+async fn events(State(shown): State<Shown>, Extension(peer): Extension<Peer>) -> Response {
     let form = |report| Ok::<_, Infallible>(event(&report));
-    match shown.watching.reports(Pace::Every(PAGE_INTERVAL), form) {
+    match shown
+        .watching
+        .reports(peer.role, Pace::Every(PAGE_INTERVAL), form)
+    {
         Ok(events) => typed("text/event-stream", Body::from_stream(events)),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string() + "\n").into_response(),
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::middleware::from_fn_with_state;
 use reseed_protocol::DESCRIPTORS;
 use reseed_protocol::status::StatusReport;
 use reseed_protocol::wire::coordinator_server::CoordinatorServer;
@@ -11,8 +12,11 @@ use reseed_results::{Disk, ResultFile, ResultsError, write_result};
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
+use tonic::server::NamedService;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
-use super::calls::{Calls, Clock};
+use super::calls::{self, Calls, Clock};
 use super::listener::{self, Listener};
 use super::metrics::Metrics;
 use super::pages::{self, Shown};
@@ -146,6 +150,7 @@ impl Server {
         news: Arc<Notify>,
     ) -> Self {
         let metrics = Arc::new(Metrics::new(listener.counters()));
+        let limits = listener.limits();
         let (ended, end) = watch::channel(false);
         let watching = Watching::new(Arc::clone(&service), clock, end);
         let shown = Shown {
@@ -158,7 +163,8 @@ impl Server {
         let task = tokio::spawn(async move {
             let (health, probes) = tonic_health::server::health_reporter();
             health.set_serving::<CoordinatorServer<Calls>>().await;
-            let calls = Calls::new(service, clock, metrics, news, watching);
+            let healthy = keep_health(health, Arc::clone(&service));
+            let calls = Calls::new(service, clock, metrics, news, watching, limits);
             let calls = CoordinatorServer::new(calls)
                 .max_decoding_message_size(reseed_protocol::MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(reseed_protocol::MESSAGE_BYTES_MAX);
@@ -170,12 +176,17 @@ impl Server {
                     tracing::error!("calls cannot be described: {error}");
                 }
             }
-            let router = pages::router(shown).merge(routes.into_axum_router());
+            let in_time = from_fn_with_state(limits.call_time_max, calls::in_time);
+            let calls = routes.into_axum_router().layer(in_time);
+            let router = pages::router(shown).merge(calls);
             let stopped = async {
                 // If the sender is gone, so is the coordinator.
                 let _ = stopped.await;
             };
-            listener::serve(listener, router, stopped, GRACE).await;
+            tokio::select! {
+                () = listener::serve(listener, router, stopped, GRACE) => {}
+                () = healthy => {}
+            }
         });
         Self { ended, stop, task }
     }
@@ -189,6 +200,25 @@ impl Server {
         // It may have ended already.
         let _ = self.stop.send(());
         let _ = self.task.await;
+    }
+}
+
+/// Tells probes over gRPC what those over HTTP hear: whether parts can be committed.
+async fn keep_health(health: HealthReporter, service: Arc<Service<Disk>>) {
+    let mut ticks = tokio::time::interval(TICK);
+    let mut told = ServingStatus::Serving;
+    loop {
+        ticks.tick().await;
+        let status = match service.problem() {
+            None => ServingStatus::Serving,
+            Some(_) => ServingStatus::NotServing,
+        };
+        if status != told {
+            told = status;
+            for name in ["", <CoordinatorServer<Calls> as NamedService>::NAME] {
+                health.set_service_status(name, status).await;
+            }
+        }
     }
 }
 

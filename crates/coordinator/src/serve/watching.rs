@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reseed_protocol::credentials::Role;
 use reseed_protocol::status::StatusReport;
 use reseed_results::Disk;
 use thiserror::Error;
@@ -16,6 +17,10 @@ use crate::service::Service;
 
 /// Streams of reports at a time.
 const WATCHERS_MAX: usize = 256;
+/// How many of them are kept from viewers, so that those who can do something see what happens.
+const KEPT_FROM_VIEWERS: usize = 64;
+/// How long a report may lie unread until its watcher loses the place.
+const UNREAD_MAX: Duration = Duration::from_secs(30);
 /// Shortest time between two reports of a stream.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
@@ -25,6 +30,7 @@ pub(crate) struct Watching {
     service: Arc<Service<Disk>>,
     clock: Clock,
     places: Arc<Semaphore>,
+    unread_max: Duration,
     end: watch::Receiver<bool>,
 }
 
@@ -39,7 +45,7 @@ pub(crate) enum Pace {
 
 /// There is no place for another watcher.
 #[derive(Debug, Error)]
-#[error("too many are watching (there is room for {WATCHERS_MAX}), come back later")]
+#[error("too many are watching (there is no room for another one), come back later")]
 pub(crate) struct TooMany;
 
 impl Watching {
@@ -53,6 +59,7 @@ impl Watching {
             service,
             clock,
             places: Arc::new(Semaphore::new(WATCHERS_MAX)),
+            unread_max: UNREAD_MAX,
             end,
         }
     }
@@ -60,12 +67,17 @@ impl Watching {
     /// A report at once and then at this pace, each of them in the watcher's form.
     ///
     /// # Errors
-    /// If too many are watching.
+    /// If too many are watching for one of this role.
     pub(crate) fn reports<T: Send + 'static>(
         &self,
+        role: Option<Role>,
         pace: Pace,
         form: impl Fn(StatusReport) -> T + Send + 'static,
     ) -> Result<ReceiverStream<T>, TooMany> {
+        let is_viewer = role.is_none_or(|role| role <= Role::Viewer);
+        if is_viewer && self.places.available_permits() <= KEPT_FROM_VIEWERS {
+            return Err(TooMany);
+        }
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| TooMany)?;
         let mut watching = self.clone();
@@ -74,7 +86,8 @@ impl Watching {
             let _place = place;
             let mut over = false;
             while let Some(report) = watching.report().await {
-                if reports.send(form(report)).await.is_err() || over {
+                let sent = reports.send_timeout(form(report), watching.unread_max);
+                if sent.await.is_err() || over {
                     return;
                 }
                 over = match pace {
@@ -102,5 +115,45 @@ impl Watching {
             // An end that nobody can announce any more is one, too.
             _ = self.end.wait_for(|ended| *ended) => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reseed_results::{Layout, RunIdentity};
+    use reseed_trial::Trial;
+
+    use super::*;
+    use crate::message::Rules;
+    use crate::opening::{Terms, open};
+
+    #[tokio::test]
+    async fn who_does_not_read_loses_the_place() {
+        let store = tempfile::tempdir().expect("room");
+        let trial = Trial::parse("trial.toml", "base = \"breast\"").expect("a trial");
+        let terms = Terms {
+            target: 0..trial.patients,
+            identity: RunIdentity::of(&trial, trial.seed, "0.1.0"),
+            layout: Layout::of(&trial),
+            rules: Rules::default(),
+            shard_patients: trial.patients,
+            lead_in_patients: 0,
+            shared_path: None,
+            trial,
+        };
+        let folder = Disk::lock(store.path()).expect("a free store");
+        let (service, _) = open(folder, terms, "a test").expect("a store");
+        let (_end, ended) = watch::channel(false);
+        let watching = Watching {
+            unread_max: Duration::from_millis(300),
+            ..Watching::new(Arc::new(service), Clock::start(), ended)
+        };
+        let pace = Pace::Every(Duration::ZERO);
+        let unread = watching.reports(Some(Role::Viewer), pace, |report| report);
+        let unread = unread.expect("a place");
+        assert_eq!(watching.places.available_permits(), WATCHERS_MAX - 1);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(watching.places.available_permits(), WATCHERS_MAX);
+        drop(unread);
     }
 }

@@ -62,14 +62,14 @@ async fn watch(
     coordinator: &mut Client,
     interval_ms: u32,
 ) -> Result<Streaming<wire::StatusReport>, Failure> {
-    let reports = coordinator.watch(wire::WatchRequest { interval_ms }).await;
-    Ok(reports.map_err(access::refused)?.into_inner())
+    let reports = coordinator.watch(wire::WatchRequest { interval_ms });
+    Ok(access::answered(reports).await?.into_inner())
 }
 
 async fn next(
     reports: &mut Streaming<wire::StatusReport>,
 ) -> Result<Option<StatusReport>, Failure> {
-    let report = reports.message().await.map_err(access::refused)?;
+    let report = access::answered(reports.message()).await?;
     let report = report.map(StatusReport::try_from).transpose();
     report.map_err(|refusal| Failure::Unreachable(refusal.to_string()))
 }
