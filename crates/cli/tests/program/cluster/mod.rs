@@ -1,6 +1,7 @@
 //! A coordinator and its workers: whatever happens to them, the result is that of `reseed run`.
 
 mod faults;
+mod metrics;
 mod namespaces;
 mod network;
 pub(crate) mod process;
@@ -8,11 +9,12 @@ mod proxy;
 mod store;
 mod strangers;
 
+use std::fs;
 use std::time::Instant;
 
 use crate::bench::Bench;
 use process::{
-    COORDINATE, PATIENCE, Process, coordinator, status, wait_for_parts, wait_for_status,
+    COORDINATE, PATIENCE, Process, coordinator, status, until, wait_for_parts, wait_for_status,
 };
 
 #[test]
@@ -125,6 +127,29 @@ fn with_keys_only_known_workers_are_let_in() {
     let _worker = Process::start(&bench, &format!("work --connect {url} --keys keys"));
     coordinator.ends(0);
     assert_eq!(bench.digest("s/result.h5"), golden);
+}
+
+#[test]
+fn a_renewed_certificate_is_used_without_a_restart() {
+    let bench = Bench::new();
+    bench.ok("keys keys");
+    bench.ok("keys successor");
+    let (_running, url) = coordinator(&bench, "--keys keys");
+    let before = format!("status --connect {url} --keys keys --json");
+    bench.ok(&before);
+    // A server certificate of another CA shows which one is used.
+    for file in ["server.key", "server.pem"] {
+        let successor = bench.path("successor").join(file);
+        fs::copy(successor, bench.path("keys").join(file)).expect("room");
+    }
+    let after = format!(
+        "status --connect {url} --json --ca successor/ca.pem --certificate keys/operator.pem \
+         --key keys/operator.key"
+    );
+    until("the renewed certificate", || {
+        bench.reseed(&after).exit == Some(0)
+    });
+    bench.fails(&before, 7, &["do not trust"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::namespaces::Den;
 use super::process::{
     BRIEF, COORDINATE, Process, announced, coordinator, until, wait_for_parts, wait_for_status,
 };
-use super::proxy::{Proxy, flip_in_parts};
+use super::proxy::{Proxy, flip_in_parts, hold_from};
 use crate::bench::{Bench, Ended, count_parts};
 
 /// Where the coordinator is when two networks are joined.
@@ -170,6 +170,18 @@ fn a_worker_in_a_network_that_is_cut_off_comes_back_by_itself() {
 fn words_of_a_worker_that_arrive_late_change_nothing() {
     let bench = Bench::new();
     a_worker_is_cut_off(Divided::by_proxy(&bench), Cut::Short);
+}
+
+#[test]
+fn an_operator_does_not_wait_for_an_answer_for_ever() {
+    let bench = Bench::new();
+    let (_running, url) = coordinator(&bench, "");
+    let proxy = Proxy::before(&url, hold_from("swallowed"));
+    bench.fails(
+        &format!("cancel --connect {} --reason swallowed", proxy.url),
+        7,
+        &["the coordinator does not answer"],
+    );
 }
 
 #[test]

@@ -117,6 +117,18 @@ pub(crate) fn flip_in_parts(files: usize, flipped: Arc<Mutex<usize>>) -> Tamper 
     })
 }
 
+/// Passes nothing any more once this text has come in one piece.
+pub(crate) fn hold_from(text: &'static str) -> Tamper {
+    Box::new(move |bytes| {
+        while bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+        {
+            thread::park();
+        }
+    })
+}
+
 /// Replaces one text by another of the same length wherever it passes in one piece.
 pub(crate) fn replace(from: String, to: String) -> Tamper {
     assert_eq!(from.len(), to.len());

@@ -27,7 +27,7 @@ const MANY: &str = "--patients 12000";
 const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A client that says whatever it likes.
-struct Mallory {
+pub(super) struct Mallory {
     runtime: Runtime,
     client: CoordinatorClient<AuthorizedChannel>,
 }
@@ -35,7 +35,7 @@ struct Mallory {
 const SESSION: Session = Session(*b"mallory's secret");
 
 impl Mallory {
-    fn new(url: &str) -> Self {
+    pub(super) fn new(url: &str) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a thread");
         let connect = Connect {
@@ -48,7 +48,7 @@ impl Mallory {
         Self { runtime, client }
     }
 
-    fn register(&mut self, versions: Versions) -> Result<(), Refusal> {
+    pub(super) fn register(&mut self, versions: Versions) -> Result<(), Refusal> {
         let registration = Registration {
             session: SESSION,
             name: "mallory".into(),
@@ -124,7 +124,7 @@ impl Mallory {
     }
 }
 
-fn versions() -> Versions {
+pub(super) fn versions() -> Versions {
     Versions {
         protocol_revision: PROTOCOL_REVISION,
         engine: ENGINE_VERSION.into(),
