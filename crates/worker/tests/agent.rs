@@ -297,3 +297,81 @@ fn a_part_that_is_too_long_for_the_coordinator_is_a_failure() {
     let discard = Action::Discard { range: 0..10 };
     assert!(actions.starts_with(&[failed, discard]), "{actions:?}");
 }
+
+/// A worker with one thread that takes a second for each patient and is lent its machine.
+fn lent(ends_at: u64, grace_ms: u64) -> Agent {
+    let settings = Settings {
+        threads: 1,
+        grace_ms,
+        ends_at: Some(ends_at),
+        ..settings()
+    };
+    let mut agent = Agent::new(settings, 0);
+    agent.handle(Event::Tick, 0);
+    agent.handle(welcome(Vec::new()), 0);
+    agent.handle(prepared(), 0);
+    agent
+}
+
+#[test]
+fn what_is_left_of_a_shard_counts_when_the_next_is_taken() {
+    let mut agent = lent(26_000, 2_000);
+    agent.handle(answered(vec![grant(1, 0..10), grant(2, 10..20)]), 0);
+    let (range, seconds) = (0..10, 10.0);
+    let actions = agent.handle(Event::Computed { range, seconds }, 10_000);
+    assert!(actions.contains(&Action::Ask { wanted: 1 }), "{actions:?}");
+    // The thread is busy until 20 s, and then there are no ten seconds left.
+    let actions = agent.handle(answered(vec![grant(3, 20..30)]), 10_001);
+    let attempts = vec![3];
+    assert_eq!(actions, [Action::Release { attempts }]);
+    assert_eq!(agent.shards_in_hand(), 1);
+}
+
+#[test]
+fn a_thread_that_is_nearly_free_has_time_for_a_short_shard() {
+    let mut agent = lent(26_000, 2_000);
+    agent.handle(answered(vec![grant(1, 0..10)]), 0);
+    let actions = agent.handle(answered(vec![grant(2, 10..20)]), 9_000);
+    assert!(
+        !actions
+            .iter()
+            .any(|action| matches!(action, Action::Release { .. })),
+        "{actions:?}"
+    );
+    assert_eq!(agent.shards_in_hand(), 2);
+}
+
+#[test]
+fn a_worker_stops_before_its_machine_is_taken_away() {
+    let mut agent = lent(26_000, 10_000);
+    // This one takes longer than anybody could know.
+    agent.handle(answered(vec![grant(1, 0..10)]), 0);
+    let mut now = 0;
+    let mut said = Vec::new();
+    while now < 26_000 && said.is_empty() {
+        now = agent.wakes_at();
+        let actions = agent.handle(Event::Tick, now);
+        for action in actions {
+            match action {
+                Action::Ask { .. } => {
+                    let wait = Some(Wait::Busy { retry_ms: 1_000 });
+                    let answer = Answer {
+                        grants: Vec::new(),
+                        wait,
+                        drain: false,
+                    };
+                    agent.handle(Event::Answered(answer), now);
+                }
+                Action::Pulse { .. } => {
+                    agent.handle(Event::Pulsed(PulseAnswer::default()), now);
+                }
+                other => said.push(other),
+            }
+        }
+    }
+    let (range, attempts) = (0..10, vec![1]);
+    let handed_back = [Action::Abort { range }, Action::Release { attempts }];
+    assert_eq!((now, said), (24_000, handed_back.into()));
+    let actions = agent.handle(Event::Aborted { range: 0..10 }, 24_050);
+    assert_eq!(actions, [Action::Leave, Action::Exit(Outcome::Left)]);
+}
