@@ -18,7 +18,7 @@ pub type Millis = u64;
 
 /// Deliveries at a time.
 const DELIVERIES_MAX: usize = 4;
-/// A part that was called damaged so often is not sent again.
+/// A part whose stream was cut so often is not sent again.
 const DELIVERY_TRIES_MAX: u32 = 3;
 /// No more shards are taken while so many finished parts wait for each place in the queue.
 const PARTS_PER_PLACE_MAX: usize = 4;
@@ -529,19 +529,10 @@ impl Agent {
             (Kind::Version | Kind::Denied | Kind::Malformed, _) => {
                 self.over(Outcome::Refused(refusal.message.clone()), actions);
             }
-            (Kind::Foreign, Call::Deliver { range }) => {
-                self.work.remove(&key(&range));
-                actions.push(Action::Discard { range });
-            }
-            (Kind::Limit, Call::Deliver { range }) if refusal.retry == Retry::Never => {
-                self.give_up(range, false, refusal, actions);
-            }
-            (Kind::Damaged, Call::Deliver { range }) => {
-                self.damaged(range, refusal, now, actions);
-            }
-            (_, Call::Deliver { range }) => {
-                let not_before = now + self.backoff.step();
-                self.set_finished(&range, 0, not_before);
+            (_, Call::Deliver { range }) => self.undelivered(range, refusal, now, actions),
+            // Nothing but a delivery can be left to others.
+            (_, Call::Register | Call::Ask | Call::Pulse) if refusal.retry != Retry::Here => {
+                self.over(Outcome::Refused(refusal.message.clone()), actions);
             }
             (_, Call::Register) => self.lose(&refusal.message, now),
             (_, Call::Ask | Call::Pulse) => {
@@ -552,27 +543,32 @@ impl Agent {
         }
     }
 
-    /// The coordinator says that a part arrived damaged. Once or twice that is the network.
-    fn damaged(
+    /// A part was not taken: it is sent again, or its shard is left to others or to nobody.
+    fn undelivered(
         &mut self,
         range: Range<u64>,
         refusal: &Refusal,
         now: Millis,
         actions: &mut Vec<Action>,
     ) {
-        let tries = match self.work.get(&key(&range)).map(|work| work.stage) {
-            Some(Stage::Delivering { tries }) => tries + 1,
-            _ => 1,
+        let mut tries = match self.work.get(&key(&range)).map(|work| work.stage) {
+            Some(Stage::Delivering { tries }) => tries,
+            _ => 0,
         };
-        if tries < DELIVERY_TRIES_MAX {
-            let not_before = now + self.backoff.step();
-            self.set_finished(&range, tries, not_before);
-        } else {
-            self.give_up(range, true, refusal, actions);
+        // A stream that was cut is the network's fault, unless it is cut every time.
+        tries += u32::from(refusal.kind == Kind::Damaged);
+        match refusal.retry {
+            Retry::Here if tries < DELIVERY_TRIES_MAX => {
+                let not_before = now + self.backoff.step();
+                self.set_finished(&range, tries, not_before);
+            }
+            Retry::Here | Retry::Elsewhere => self.give_up(range, true, refusal, actions),
+            Retry::Never => self.give_up(range, false, refusal, actions),
         }
     }
 
-    /// Reports a part that will never be taken as a failure, and removes it.
+    /// Removes a part that will never be taken from here, and reports it as a failure: that ends
+    /// its lease.
     fn give_up(
         &mut self,
         range: Range<u64>,
@@ -583,11 +579,13 @@ impl Agent {
         let Some(work) = self.work.remove(&key(&range)) else {
             return;
         };
-        actions.push(Action::Fail {
-            attempt: work.attempt,
-            retryable,
-            error: refusal.message.clone(),
-        });
+        if work.attempt != 0 {
+            actions.push(Action::Fail {
+                attempt: work.attempt,
+                retryable,
+                error: refusal.message.clone(),
+            });
+        }
         actions.push(Action::Discard { range });
     }
 

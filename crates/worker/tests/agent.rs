@@ -83,6 +83,26 @@ fn refused(call: Call, kind: Kind) -> Event {
     Event::Refused { call, refusal }
 }
 
+/// The part of 0..10 is refused.
+fn not_taken(kind: Kind, retry: Retry) -> Event {
+    let refusal = Refusal {
+        kind,
+        retry,
+        message: "because".into(),
+    };
+    let call = Call::Deliver { range: 0..10 };
+    Event::Refused { call, refusal }
+}
+
+/// The first shard's lease ends with a failure.
+fn failed(retryable: bool) -> Action {
+    Action::Fail {
+        attempt: 1,
+        retryable,
+        error: "because".into(),
+    }
+}
+
 fn deliver(range: Range<u64>, attempt: u64) -> Action {
     Action::Deliver { range, attempt }
 }
@@ -219,24 +239,66 @@ fn revoked_shards_are_given_up_and_the_end_of_the_run_ends_the_worker() {
 }
 
 #[test]
-fn a_part_that_arrives_damaged_is_sent_again_but_not_for_ever() {
+fn a_part_whose_stream_is_cut_is_sent_again_but_not_for_ever() {
     let mut agent = busy();
     let mut actions = agent.handle(computed(0..10), 10);
     for now in [20_000, 40_000] {
         assert!(actions.contains(&deliver(0..10, 1)), "{actions:?}");
-        agent.handle(refused(Call::Deliver { range: 0..10 }, Kind::Damaged), now);
+        let actions_now = agent.handle(not_taken(Kind::Damaged, Retry::Here), now);
+        assert!(!actions_now.contains(&failed(true)), "{actions_now:?}");
         actions = agent.handle(Event::Tick, now + 19_000);
     }
-    let actions = agent.handle(
-        refused(Call::Deliver { range: 0..10 }, Kind::Damaged),
-        60_000,
-    );
-    let failed = Action::Fail {
-        attempt: 1,
-        retryable: true,
-        error: "because".into(),
-    };
-    assert!(actions.contains(&failed), "{actions:?}");
+    let actions = agent.handle(not_taken(Kind::Damaged, Retry::Here), 60_000);
+    assert!(actions.contains(&failed(true)), "{actions:?}");
+}
+
+#[test]
+fn a_part_that_is_not_wanted_from_here_is_left_to_others_at_once() {
+    for kind in [Kind::Damaged, Kind::Foreign] {
+        let mut agent = busy();
+        agent.handle(computed(0..10), 10);
+        let actions = agent.handle(not_taken(kind, Retry::Elsewhere), 11);
+        let discard = Action::Discard { range: 0..10 };
+        assert_eq!(actions, [failed(true), discard]);
+        assert_eq!(agent.parts_in_hand(), 0);
+    }
+}
+
+#[test]
+fn a_part_without_a_lease_goes_without_a_word() {
+    let mut agent = busy();
+    agent.handle(computed(0..10), 10);
+    agent.handle(not_taken(Kind::UnknownSession, Retry::Here), 20);
+    agent.handle(welcome(Vec::new()), 21);
+    let actions = agent.handle(not_taken(Kind::Foreign, Retry::Elsewhere), 22);
+    assert_eq!(actions, [Action::Discard { range: 0..10 }]);
+}
+
+#[test]
+fn a_part_that_the_store_has_no_room_for_is_kept_however_often() {
+    let mut agent = busy();
+    agent.handle(computed(0..10), 10);
+    for now in 1..10 {
+        agent.handle(not_taken(Kind::Store, Retry::Here), now * 40_000);
+        let actions = agent.handle(Event::Tick, now * 40_000 + 20_000);
+        assert!(actions.contains(&deliver(0..10, 1)), "{actions:?}");
+    }
+}
+
+#[test]
+fn a_worker_that_others_are_preferred_to_ends() {
+    for call in [Call::Ask, Call::Pulse, Call::Register] {
+        let mut agent = Agent::new(settings(), 0);
+        agent.handle(Event::Tick, 0);
+        let refusal = Refusal {
+            kind: Kind::Limit,
+            retry: Retry::Elsewhere,
+            message: "because".into(),
+        };
+        let actions = agent.handle(Event::Refused { call, refusal }, 1);
+        let outcome = Outcome::Refused("because".into());
+        assert_eq!(actions, [Action::Exit(outcome)]);
+    }
 }
 
 #[test]
@@ -282,20 +344,12 @@ fn parts_that_were_refused_are_due_when_one_is_taken() {
 fn a_part_that_is_too_long_for_the_coordinator_is_a_failure() {
     let mut agent = busy();
     agent.handle(computed(0..10), 10);
-    let refusal = Refusal {
-        kind: Kind::Limit,
-        retry: Retry::Never,
-        message: "too long".into(),
-    };
-    let call = Call::Deliver { range: 0..10 };
-    let actions = agent.handle(Event::Refused { call, refusal }, 11);
-    let failed = Action::Fail {
-        attempt: 1,
-        retryable: false,
-        error: "too long".into(),
-    };
+    let actions = agent.handle(not_taken(Kind::Limit, Retry::Never), 11);
     let discard = Action::Discard { range: 0..10 };
-    assert!(actions.starts_with(&[failed, discard]), "{actions:?}");
+    assert!(
+        actions.starts_with(&[failed(false), discard]),
+        "{actions:?}"
+    );
 }
 
 /// A worker with one thread that takes a second for each patient and is lent its machine.
