@@ -516,6 +516,8 @@ impl Agent {
                 self.undeliver(&call, now);
                 self.lose(&refusal.message, now);
             }
+            // The rest may be late because the coordinator has much to do; this is not.
+            (Kind::Late, Call::Pulse) => self.lose(&refusal.message, now),
             (Kind::UnknownSession, call) => {
                 self.undeliver(&call, now);
                 if let Link::Up = self.link {
@@ -535,6 +537,7 @@ impl Agent {
                 self.over(Outcome::Refused(refusal.message.clone()), actions);
             }
             (_, Call::Register) => self.lose(&refusal.message, now),
+            (Kind::Late, Call::Ask) => self.ask_at = now + self.backoff.step(),
             (_, Call::Ask | Call::Pulse) => {
                 let later = now + self.backoff.step();
                 self.ask_at = later;

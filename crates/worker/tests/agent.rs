@@ -429,3 +429,22 @@ fn a_worker_stops_before_its_machine_is_taken_away() {
     let actions = agent.handle(Event::Aborted { range: 0..10 }, 24_050);
     assert_eq!(actions, [Action::Leave, Action::Exit(Outcome::Left)]);
 }
+
+#[test]
+fn a_deadline_that_passes_does_not_lose_the_link_unless_it_is_a_heartbeats() {
+    let mut agent = busy();
+    agent.handle(computed(0..10), 10);
+    assert_eq!(agent.handle(refused(Call::Ask, Kind::Late), 900), []);
+    let actions = agent.handle(not_taken(Kind::Late, Retry::Here), 901);
+    assert_eq!(actions, [], "not at once");
+    // The heartbeat is in time, too.
+    let pulse = |action: &Action| matches!(action, Action::Pulse { .. });
+    let actions = agent.handle(Event::Tick, 1_001);
+    assert!(actions.iter().any(pulse), "{actions:?}");
+    let actions = agent.handle(Event::Tick, 5_000);
+    assert!(actions.contains(&deliver(0..10, 1)), "{actions:?}");
+    agent.handle(refused(Call::Pulse, Kind::Late), 21_000);
+    let actions = agent.handle(Event::Tick, 30_000);
+    let register = |action: &Action| matches!(action, Action::Register { .. });
+    assert!(actions.iter().any(register), "{actions:?}");
+}
