@@ -342,11 +342,12 @@ pub(crate) struct JoinWork {
     pub(crate) spool: Option<PathBuf>,
 
     /// Seconds until this machine is taken away: no shard is begun that cannot be finished
-    /// before [default: until SLURM_JOB_END_TIME, if that is set]
+    /// before, and the worker stops its grace time earlier [default: until SLURM_JOB_END_TIME, if
+    /// that is set]
     #[arg(long, value_name = "S")]
     pub(crate) time_left: Option<u64>,
 
-    /// Seconds that a stop by SIGTERM may take
+    /// Seconds that a stop may take, by SIGTERM or because the machine is taken away
     #[arg(long, value_name = "S", default_value_t = 25)]
     pub(crate) grace: u64,
 

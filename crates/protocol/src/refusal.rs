@@ -43,6 +43,8 @@ pub enum Kind {
     Conflict,
     /// No answer came; nobody knows whether the call arrived. Never sent.
     Unreachable,
+    /// No answer came in time, but the connection may be sound. Never sent.
+    Late,
 }
 
 /// Whether the same call may succeed later.
@@ -60,7 +62,9 @@ impl Kind {
     /// Whether a retry makes sense after a refusal of this kind.
     pub fn retry(self) -> Retry {
         match self {
-            Self::UnknownSession | Self::Store | Self::Limit | Self::Unreachable => Retry::Here,
+            Self::UnknownSession | Self::Store | Self::Limit | Self::Unreachable | Self::Late => {
+                Retry::Here
+            }
             Self::Damaged | Self::Foreign => Retry::Elsewhere,
             Self::Malformed | Self::Version | Self::Denied | Self::Ended | Self::Conflict => {
                 Retry::Never
@@ -77,6 +81,7 @@ impl Kind {
             Self::Damaged | Self::Foreign => Code::DataLoss,
             Self::Store | Self::Unreachable => Code::Unavailable,
             Self::Conflict => Code::Aborted,
+            Self::Late => Code::DeadlineExceeded,
         }
     }
 }
@@ -144,6 +149,8 @@ fn kind_of_code(code: Code) -> Kind {
     match code {
         Code::Unauthenticated | Code::PermissionDenied => Kind::Denied,
         Code::Unimplemented | Code::InvalidArgument => Kind::Malformed,
+        // A deadline that passes on this side is a cancellation to tonic.
+        Code::DeadlineExceeded | Code::Cancelled => Kind::Late,
         _ => Kind::Unreachable,
     }
 }
@@ -172,7 +179,7 @@ fn wire_kind(kind: Kind) -> wire::refusal::Kind {
         Kind::Store => wire::refusal::Kind::Store,
         Kind::Ended => wire::refusal::Kind::Ended,
         Kind::Conflict => wire::refusal::Kind::Conflict,
-        Kind::Unreachable => wire::refusal::Kind::Unspecified,
+        Kind::Unreachable | Kind::Late => wire::refusal::Kind::Unspecified,
     }
 }
 
@@ -235,5 +242,22 @@ mod tests {
         assert_eq!((refusal.kind, refusal.retry), (Kind::Denied, Retry::Never));
         let garbage = Status::with_details(Code::Internal, "x", vec![0xff; 9].into());
         assert_eq!(Refusal::from(garbage).kind, Kind::Unreachable);
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_passes_is_not_a_lost_connection() {
+        // It takes connections and never says a word.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
+        let channel = endpoint.expect("a URL").connect_lazy();
+        let mut client = wire::coordinator_client::CoordinatorClient::new(channel);
+        let mut request = tonic::Request::new(wire::LeaveRequest::default());
+        request.set_timeout(std::time::Duration::from_millis(50));
+        let status = client.leave(request).await.expect_err("nobody answers");
+        assert_eq!(Refusal::from(status).kind, Kind::Late);
+        let late = Refusal::new(Kind::Late, "too long");
+        assert_eq!(Refusal::from(Status::from(late.clone())), late);
     }
 }

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 
-use reseed_protocol::messages::{Answer, Grant, PulseAnswer, Receipt, RunSpec, Wait, Welcome};
+use reseed_protocol::messages::{Answer, PulseAnswer, Receipt, RunSpec, Wait, Welcome};
 use reseed_protocol::{Kind, Refusal, Retry};
 
 use crate::backoff::Backoff;
@@ -17,7 +18,7 @@ pub type Millis = u64;
 
 /// Deliveries at a time.
 const DELIVERIES_MAX: usize = 4;
-/// A part that was called damaged so often is not sent again.
+/// A part whose stream was cut so often is not sent again.
 const DELIVERY_TRIES_MAX: u32 = 3;
 /// No more shards are taken while so many finished parts wait for each place in the queue.
 const PARTS_PER_PLACE_MAX: usize = 4;
@@ -35,7 +36,8 @@ pub struct Settings {
     pub grace_ms: u64,
     /// How long to look for a lost coordinator, ms.
     pub patience_ms: u64,
-    /// When the machine is taken away: no shard is begun that cannot be finished before.
+    /// When the machine is taken away: no shard is taken that cannot be finished before, and the
+    /// worker stops its grace time earlier.
     pub ends_at: Option<Millis>,
     /// Seed of the jitter of repeated calls.
     pub jitter_seed: u64,
@@ -233,7 +235,7 @@ struct Work {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Queued,
-    Computing,
+    Computing { since: Millis },
     Aborting,
     Finished { tries: u32, not_before: Millis },
     Delivering { tries: u32 },
@@ -366,8 +368,8 @@ impl Agent {
             _ => None,
         });
         let stop = match self.ending {
-            Some(Ending::Stop { until }) => vec![until - self.margin_ms(), until],
-            _ => Vec::new(),
+            Some(Ending::Stop { until }) => vec![until.saturating_sub(self.margin_ms()), until],
+            _ => self.stops_at().into_iter().collect(),
         };
         let times = link.into_iter().chain(deliveries).chain(stop);
         let later = times.filter(|time| *time > self.handled_at);
@@ -376,7 +378,7 @@ impl Agent {
 
     /// Shards that are queued or being computed.
     pub fn shards_in_hand(&self) -> usize {
-        self.count(|stage| matches!(stage, Stage::Queued | Stage::Computing))
+        self.count(|stage| matches!(stage, Stage::Queued | Stage::Computing { .. }))
     }
 
     /// Finished parts that are not delivered.
@@ -408,7 +410,7 @@ impl Agent {
         }
         // What nobody leased to this worker is somebody else's; a finished part may still help.
         self.drop_where(actions, |work| {
-            work.attempt == 0 && matches!(work.stage, Stage::Queued | Stage::Computing)
+            work.attempt == 0 && matches!(work.stage, Stage::Queued | Stage::Computing { .. })
         });
         // The folder for parts may be another one now.
         actions.push(Action::Prepare(welcome));
@@ -426,9 +428,10 @@ impl Agent {
             Some(over) => self.run_is_over(over, actions),
             None => self.ask_at = now,
         }
+        let mut threads = self.threads_free_at(now);
         let mut back = Vec::new();
         for grant in answer.grants {
-            if self.ending.is_some() || !self.has_time_for(&grant, now) {
+            if self.ending.is_some() || !self.has_time_for(&grant.range, &mut threads) {
                 back.push(grant.attempt);
                 continue;
             }
@@ -451,7 +454,7 @@ impl Agent {
         // A part that is finished is delivered all the same: it is as good as any other.
         self.drop_where(actions, |work| {
             answer.revoked.contains(&work.attempt)
-                && matches!(work.stage, Stage::Queued | Stage::Computing)
+                && matches!(work.stage, Stage::Queued | Stage::Computing { .. })
         });
         if answer.drain {
             self.drain();
@@ -513,6 +516,8 @@ impl Agent {
                 self.undeliver(&call, now);
                 self.lose(&refusal.message, now);
             }
+            // The rest may be late because the coordinator has much to do; this is not.
+            (Kind::Late, Call::Pulse) => self.lose(&refusal.message, now),
             (Kind::UnknownSession, call) => {
                 self.undeliver(&call, now);
                 if let Link::Up = self.link {
@@ -526,21 +531,13 @@ impl Agent {
             (Kind::Version | Kind::Denied | Kind::Malformed, _) => {
                 self.over(Outcome::Refused(refusal.message.clone()), actions);
             }
-            (Kind::Foreign, Call::Deliver { range }) => {
-                self.work.remove(&key(&range));
-                actions.push(Action::Discard { range });
-            }
-            (Kind::Limit, Call::Deliver { range }) if refusal.retry == Retry::Never => {
-                self.give_up(range, false, refusal, actions);
-            }
-            (Kind::Damaged, Call::Deliver { range }) => {
-                self.damaged(range, refusal, now, actions);
-            }
-            (_, Call::Deliver { range }) => {
-                let not_before = now + self.backoff.step();
-                self.set_finished(&range, 0, not_before);
+            (_, Call::Deliver { range }) => self.undelivered(range, refusal, now, actions),
+            // Nothing but a delivery can be left to others.
+            (_, Call::Register | Call::Ask | Call::Pulse) if refusal.retry != Retry::Here => {
+                self.over(Outcome::Refused(refusal.message.clone()), actions);
             }
             (_, Call::Register) => self.lose(&refusal.message, now),
+            (Kind::Late, Call::Ask) => self.ask_at = now + self.backoff.step(),
             (_, Call::Ask | Call::Pulse) => {
                 let later = now + self.backoff.step();
                 self.ask_at = later;
@@ -549,27 +546,32 @@ impl Agent {
         }
     }
 
-    /// The coordinator says that a part arrived damaged. Once or twice that is the network.
-    fn damaged(
+    /// A part was not taken: it is sent again, or its shard is left to others or to nobody.
+    fn undelivered(
         &mut self,
         range: Range<u64>,
         refusal: &Refusal,
         now: Millis,
         actions: &mut Vec<Action>,
     ) {
-        let tries = match self.work.get(&key(&range)).map(|work| work.stage) {
-            Some(Stage::Delivering { tries }) => tries + 1,
-            _ => 1,
+        let mut tries = match self.work.get(&key(&range)).map(|work| work.stage) {
+            Some(Stage::Delivering { tries }) => tries,
+            _ => 0,
         };
-        if tries < DELIVERY_TRIES_MAX {
-            let not_before = now + self.backoff.step();
-            self.set_finished(&range, tries, not_before);
-        } else {
-            self.give_up(range, true, refusal, actions);
+        // A stream that was cut is the network's fault, unless it is cut every time.
+        tries += u32::from(refusal.kind == Kind::Damaged);
+        match refusal.retry {
+            Retry::Here if tries < DELIVERY_TRIES_MAX => {
+                let not_before = now + self.backoff.step();
+                self.set_finished(&range, tries, not_before);
+            }
+            Retry::Here | Retry::Elsewhere => self.give_up(range, true, refusal, actions),
+            Retry::Never => self.give_up(range, false, refusal, actions),
         }
     }
 
-    /// Reports a part that will never be taken as a failure, and removes it.
+    /// Removes a part that will never be taken from here, and reports it as a failure: that ends
+    /// its lease.
     fn give_up(
         &mut self,
         range: Range<u64>,
@@ -580,11 +582,13 @@ impl Agent {
         let Some(work) = self.work.remove(&key(&range)) else {
             return;
         };
-        actions.push(Action::Fail {
-            attempt: work.attempt,
-            retryable,
-            error: refusal.message.clone(),
-        });
+        if work.attempt != 0 {
+            actions.push(Action::Fail {
+                attempt: work.attempt,
+                retryable,
+                error: refusal.message.clone(),
+            });
+        }
         actions.push(Action::Discard { range });
     }
 
@@ -620,7 +624,7 @@ impl Agent {
         if matches!(self.ending, Some(Ending::Stop { .. } | Ending::Over(_))) {
             return;
         }
-        let until = now + self.settings.grace_ms;
+        let until = (now + self.settings.grace_ms).min(self.settings.ends_at.unwrap_or(u64::MAX));
         self.ending = Some(Ending::Stop { until });
         self.hand_back_queue(actions);
     }
@@ -655,7 +659,7 @@ impl Agent {
             self.give_up_all(actions);
         } else {
             self.drop_where(actions, |work| {
-                matches!(work.stage, Stage::Queued | Stage::Computing)
+                matches!(work.stage, Stage::Queued | Stage::Computing { .. })
             });
         }
         self.ending = Some(Ending::Over(outcome));
@@ -663,6 +667,9 @@ impl Agent {
 
     /// Everything that follows from the state and the time.
     fn go_on(&mut self, now: Millis, actions: &mut Vec<Action>) {
+        if self.stops_at().is_some_and(|stops_at| now >= stops_at) {
+            self.stop(now, actions);
+        }
         match self.ending.clone() {
             Some(Ending::Over(outcome)) => {
                 if self.count(|stage| stage == Stage::Aborting) == 0 {
@@ -671,7 +678,9 @@ impl Agent {
                 return;
             }
             Some(Ending::Stop { until }) if self.must_hurry(until, now) => {
-                self.drop_where(actions, |work| work.stage == Stage::Computing);
+                self.drop_where(actions, |work| {
+                    matches!(work.stage, Stage::Computing { .. })
+                });
                 if now >= until || self.work.is_empty() {
                     return self.exit(Outcome::Left, actions);
                 }
@@ -685,7 +694,7 @@ impl Agent {
             Some(Ending::Drain(outcome)) => {
                 if outcome == Outcome::Left {
                     // Threads that are free finish what they can still begin.
-                    self.compute(actions);
+                    self.compute(now, actions);
                 }
                 self.hand_back_queue(actions);
                 if self.work.is_empty() {
@@ -694,7 +703,7 @@ impl Agent {
             }
             None => {}
         }
-        self.compute(actions);
+        self.compute(now, actions);
         match self.link {
             Link::Down { retry_at } if now >= retry_at => self.reconnect(now, actions),
             Link::Down { .. } | Link::Registering => {}
@@ -750,25 +759,16 @@ impl Agent {
         self.exited = true;
     }
 
-    fn compute(&mut self, actions: &mut Vec<Action>) {
+    fn compute(&mut self, now: Millis, actions: &mut Vec<Action>) {
         if !self.prepared {
             return;
         }
-        let busy = self.count(|stage| matches!(stage, Stage::Computing | Stage::Aborting));
-        let mut queued: Vec<((u64, u64), u64)> = self
-            .work
-            .iter()
-            .filter(|(_, work)| work.stage == Stage::Queued)
-            .map(|(key, work)| (*key, work.attempt))
-            .collect();
-        // Those leased first are begun first.
-        queued.sort_by_key(|(_, attempt)| *attempt);
+        let busy = self.count(|stage| matches!(stage, Stage::Computing { .. } | Stage::Aborting));
         let free = self.settings.threads.saturating_sub(busy);
-        for ((start, end), attempt) in queued.into_iter().take(free) {
-            if let Some(work) = self.work.get_mut(&(start, end)) {
-                work.stage = Stage::Computing;
+        for (range, attempt) in self.queue().into_iter().take(free) {
+            if let Some(work) = self.work.get_mut(&key(&range)) {
+                work.stage = Stage::Computing { since: now };
             }
-            let range = start..end;
             actions.push(Action::Compute { range, attempt });
         }
     }
@@ -830,20 +830,73 @@ impl Agent {
         });
     }
 
-    /// Whether a shard can be finished and delivered before the machine is taken away.
-    fn has_time_for(&self, grant: &Grant, now: Millis) -> bool {
-        let Some(end) = self.settings.ends_at else {
-            return true;
-        };
-        let patients = (grant.range.end - grant.range.start) as f64;
-        let before = self
+    /// Shards that wait for a thread, with their leases. Those leased first are begun first.
+    fn queue(&self) -> Vec<(Range<u64>, u64)> {
+        let queued = self
             .work
             .iter()
             .filter(|(_, work)| work.stage == Stage::Queued);
-        let waiting: u64 = before.map(|((start, end), _)| end - start).sum();
-        let patients = patients + waiting as f64 / self.settings.threads as f64;
-        let seconds = patients / self.patients_per_second.max(f64::MIN_POSITIVE);
-        now as f64 + seconds * 1000.0 + END_MARGIN_MS as f64 <= end as f64
+        let mut queue: Vec<_> = queued
+            .map(|((start, end), work)| (*start..*end, work.attempt))
+            .collect();
+        queue.sort_by_key(|(_, attempt)| *attempt);
+        queue
+    }
+
+    /// When each thread will be done with the shards in hand, as far as anybody can tell.
+    fn threads_free_at(&self, now: Millis) -> Vec<Millis> {
+        let mut threads: Vec<Millis> = self
+            .work
+            .iter()
+            .filter_map(|((start, end), work)| match work.stage {
+                Stage::Computing { since } => {
+                    Some(since.saturating_add(self.takes_ms(&(*start..*end))))
+                }
+                Stage::Aborting => Some(now),
+                _ => None,
+            })
+            .map(|free_at| free_at.max(now))
+            .collect();
+        threads.resize(self.settings.threads.max(threads.len()), now);
+        for (range, _) in self.queue() {
+            self.assign(&mut threads, &range);
+        }
+        threads
+    }
+
+    /// Gives a shard to the thread that is free first; returns when it is begun and finished.
+    fn assign(&self, threads: &mut [Millis], range: &Range<u64>) -> Option<(Millis, Millis)> {
+        let thread = threads.iter_mut().min()?;
+        let begun_at = *thread;
+        *thread = begun_at.saturating_add(self.takes_ms(range));
+        Some((begun_at, *thread))
+    }
+
+    /// How long a thread computes a shard, ms.
+    fn takes_ms(&self, range: &Range<u64>) -> u64 {
+        let patients = (range.end - range.start) as f64;
+        let takes = Duration::try_from_secs_f64(patients / self.patients_per_second);
+        let takes_ms = takes.unwrap_or(Duration::MAX).as_millis();
+        u64::try_from(takes_ms).unwrap_or(u64::MAX)
+    }
+
+    /// Whether the next shard can be finished and delivered before the machine is taken away,
+    /// and begun before the worker stops. If so, a thread is taken for it.
+    fn has_time_for(&self, range: &Range<u64>, threads: &mut [Millis]) -> bool {
+        let Some(ends_at) = self.settings.ends_at else {
+            return true;
+        };
+        self.assign(threads, range)
+            .is_some_and(|(begun_at, done_at)| {
+                done_at.saturating_add(END_MARGIN_MS) <= ends_at
+                    && self.stops_at().is_none_or(|stops_at| begun_at < stops_at)
+            })
+    }
+
+    /// When the worker stops because the machine will be taken away.
+    fn stops_at(&self) -> Option<Millis> {
+        let ends_at = self.settings.ends_at?;
+        Some(ends_at.saturating_sub(self.settings.grace_ms))
     }
 
     fn hand_back_queue(&mut self, actions: &mut Vec<Action>) {
@@ -876,7 +929,7 @@ impl Agent {
             match work.stage {
                 Stage::Aborting => return true,
                 Stage::Queued => back.push(work.attempt),
-                Stage::Computing => {
+                Stage::Computing { .. } => {
                     back.push(work.attempt);
                     actions.push(Action::Abort { range });
                     work.stage = Stage::Aborting;

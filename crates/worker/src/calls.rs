@@ -18,8 +18,11 @@ use tonic::{Request, Response, Status};
 
 use crate::spool::Finished;
 
-/// Longest time of a call, and of a delivery for each megabyte besides.
+/// Longest time of a call.
 const CALL_TIME_MAX: Duration = Duration::from_secs(20);
+/// Longest time of a delivery, and for each megabyte besides. It may have to wait for those of
+/// many other workers; that the connection is lost is noticed much earlier, as it is kept alive.
+const DELIVERY_TIME_MAX: Duration = Duration::from_mins(10);
 const MEGABYTE_TIME_MAX: Duration = Duration::from_secs(4);
 
 /// A connection to a coordinator.
@@ -90,7 +93,7 @@ impl Line {
         part: Finished,
     ) -> Result<Receipt, Refusal> {
         let megabytes = u32::try_from(header.file_bytes >> 20).unwrap_or(u32::MAX);
-        let time = CALL_TIME_MAX + MEGABYTE_TIME_MAX.saturating_mul(megabytes);
+        let time = DELIVERY_TIME_MAX + MEGABYTE_TIME_MAX.saturating_mul(megabytes);
         let (sender, messages) = mpsc::channel(4);
         let bytes_follow = header.shared_name.is_none();
         spawn_blocking(move || {

@@ -18,7 +18,7 @@ use reseed_protocol::{Kind, Refusal};
 use reseed_results::{Digest, Layout, PartInfo, RunIdentity};
 use reseed_trial::Trial;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::{Instrument, Span, info_span};
 
 use crate::agent::{Action, Agent, Call, Event, Outcome, Settings};
@@ -72,7 +72,8 @@ struct Driver {
     under_way: BTreeMap<(u64, u64), UnderWay>,
     /// Spans of shards from the first computing to the delivery.
     spans: BTreeMap<(u64, u64), Span>,
-    last_calls: Vec<tokio::task::JoinHandle<()>>,
+    /// Calls that must be over before the worker leaves.
+    last_calls: Vec<JoinHandle<()>>,
 }
 
 /// A shard on a thread.
@@ -419,7 +420,8 @@ impl Driver {
             let receipt = line.deliver(header, part).await?;
             Ok(Event::Taken { range, receipt })
         };
-        span.in_scope(|| self.call(call, deliver));
+        let delivery = span.in_scope(|| self.call(call, deliver));
+        self.remember(delivery);
     }
 
     /// The span of a shard, which lasts until its part is delivered or given up.
@@ -431,7 +433,7 @@ impl Driver {
     }
 
     /// Makes a call and tells the agent what came of it.
-    fn call<F>(&mut self, call: Call, make: impl FnOnce(Line) -> F)
+    fn call<F>(&mut self, call: Call, make: impl FnOnce(Line) -> F) -> Option<JoinHandle<()>>
     where
         F: Future<Output = Result<Event, Refusal>> + Send + 'static,
     {
@@ -439,7 +441,7 @@ impl Driver {
         let Some(line) = self.line.clone() else {
             let refusal = Refusal::new(Kind::Unreachable, "there is no connection");
             let _ = tell.send(Message::Event(Event::Refused { call, refusal }));
-            return;
+            return None;
         };
         let made = make(line);
         let made = async move {
@@ -449,7 +451,7 @@ impl Driver {
             });
             let _ = tell.send(Message::Event(event));
         };
-        tokio::spawn(made.in_current_span());
+        Some(tokio::spawn(made.in_current_span()))
     }
 
     /// Says something that needs no answer: if it is lost, the lease runs out by itself.
@@ -461,12 +463,18 @@ impl Driver {
             return;
         };
         let said = say(line);
-        self.last_calls.retain(|call| !call.is_finished());
-        self.last_calls.push(tokio::spawn(async move {
+        let call = tokio::spawn(async move {
             if let Err(refusal) = said.await {
                 tracing::warn!("{refusal}");
             }
-        }));
+        });
+        self.remember(Some(call));
+    }
+
+    /// The worker shall not leave before a call is over.
+    fn remember(&mut self, call: Option<JoinHandle<()>>) {
+        self.last_calls.retain(|call| !call.is_finished());
+        self.last_calls.extend(call);
     }
 
     /// Lets the last calls end and closes the spool.

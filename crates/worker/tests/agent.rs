@@ -83,6 +83,26 @@ fn refused(call: Call, kind: Kind) -> Event {
     Event::Refused { call, refusal }
 }
 
+/// The part of 0..10 is refused.
+fn not_taken(kind: Kind, retry: Retry) -> Event {
+    let refusal = Refusal {
+        kind,
+        retry,
+        message: "because".into(),
+    };
+    let call = Call::Deliver { range: 0..10 };
+    Event::Refused { call, refusal }
+}
+
+/// The first shard's lease ends with a failure.
+fn failed(retryable: bool) -> Action {
+    Action::Fail {
+        attempt: 1,
+        retryable,
+        error: "because".into(),
+    }
+}
+
 fn deliver(range: Range<u64>, attempt: u64) -> Action {
     Action::Deliver { range, attempt }
 }
@@ -219,24 +239,66 @@ fn revoked_shards_are_given_up_and_the_end_of_the_run_ends_the_worker() {
 }
 
 #[test]
-fn a_part_that_arrives_damaged_is_sent_again_but_not_for_ever() {
+fn a_part_whose_stream_is_cut_is_sent_again_but_not_for_ever() {
     let mut agent = busy();
     let mut actions = agent.handle(computed(0..10), 10);
     for now in [20_000, 40_000] {
         assert!(actions.contains(&deliver(0..10, 1)), "{actions:?}");
-        agent.handle(refused(Call::Deliver { range: 0..10 }, Kind::Damaged), now);
+        let actions_now = agent.handle(not_taken(Kind::Damaged, Retry::Here), now);
+        assert!(!actions_now.contains(&failed(true)), "{actions_now:?}");
         actions = agent.handle(Event::Tick, now + 19_000);
     }
-    let actions = agent.handle(
-        refused(Call::Deliver { range: 0..10 }, Kind::Damaged),
-        60_000,
-    );
-    let failed = Action::Fail {
-        attempt: 1,
-        retryable: true,
-        error: "because".into(),
-    };
-    assert!(actions.contains(&failed), "{actions:?}");
+    let actions = agent.handle(not_taken(Kind::Damaged, Retry::Here), 60_000);
+    assert!(actions.contains(&failed(true)), "{actions:?}");
+}
+
+#[test]
+fn a_part_that_is_not_wanted_from_here_is_left_to_others_at_once() {
+    for kind in [Kind::Damaged, Kind::Foreign] {
+        let mut agent = busy();
+        agent.handle(computed(0..10), 10);
+        let actions = agent.handle(not_taken(kind, Retry::Elsewhere), 11);
+        let discard = Action::Discard { range: 0..10 };
+        assert_eq!(actions, [failed(true), discard]);
+        assert_eq!(agent.parts_in_hand(), 0);
+    }
+}
+
+#[test]
+fn a_part_without_a_lease_goes_without_a_word() {
+    let mut agent = busy();
+    agent.handle(computed(0..10), 10);
+    agent.handle(not_taken(Kind::UnknownSession, Retry::Here), 20);
+    agent.handle(welcome(Vec::new()), 21);
+    let actions = agent.handle(not_taken(Kind::Foreign, Retry::Elsewhere), 22);
+    assert_eq!(actions, [Action::Discard { range: 0..10 }]);
+}
+
+#[test]
+fn a_part_that_the_store_has_no_room_for_is_kept_however_often() {
+    let mut agent = busy();
+    agent.handle(computed(0..10), 10);
+    for now in 1..10 {
+        agent.handle(not_taken(Kind::Store, Retry::Here), now * 40_000);
+        let actions = agent.handle(Event::Tick, now * 40_000 + 20_000);
+        assert!(actions.contains(&deliver(0..10, 1)), "{actions:?}");
+    }
+}
+
+#[test]
+fn a_worker_that_others_are_preferred_to_ends() {
+    for call in [Call::Ask, Call::Pulse, Call::Register] {
+        let mut agent = Agent::new(settings(), 0);
+        agent.handle(Event::Tick, 0);
+        let refusal = Refusal {
+            kind: Kind::Limit,
+            retry: Retry::Elsewhere,
+            message: "because".into(),
+        };
+        let actions = agent.handle(Event::Refused { call, refusal }, 1);
+        let outcome = Outcome::Refused("because".into());
+        assert_eq!(actions, [Action::Exit(outcome)]);
+    }
 }
 
 #[test]
@@ -282,18 +344,107 @@ fn parts_that_were_refused_are_due_when_one_is_taken() {
 fn a_part_that_is_too_long_for_the_coordinator_is_a_failure() {
     let mut agent = busy();
     agent.handle(computed(0..10), 10);
-    let refusal = Refusal {
-        kind: Kind::Limit,
-        retry: Retry::Never,
-        message: "too long".into(),
-    };
-    let call = Call::Deliver { range: 0..10 };
-    let actions = agent.handle(Event::Refused { call, refusal }, 11);
-    let failed = Action::Fail {
-        attempt: 1,
-        retryable: false,
-        error: "too long".into(),
-    };
+    let actions = agent.handle(not_taken(Kind::Limit, Retry::Never), 11);
     let discard = Action::Discard { range: 0..10 };
-    assert!(actions.starts_with(&[failed, discard]), "{actions:?}");
+    assert!(
+        actions.starts_with(&[failed(false), discard]),
+        "{actions:?}"
+    );
+}
+
+/// A worker with one thread that takes a second for each patient and is lent its machine.
+fn lent(ends_at: u64, grace_ms: u64) -> Agent {
+    let settings = Settings {
+        threads: 1,
+        grace_ms,
+        ends_at: Some(ends_at),
+        ..settings()
+    };
+    let mut agent = Agent::new(settings, 0);
+    agent.handle(Event::Tick, 0);
+    agent.handle(welcome(Vec::new()), 0);
+    agent.handle(prepared(), 0);
+    agent
+}
+
+#[test]
+fn what_is_left_of_a_shard_counts_when_the_next_is_taken() {
+    let mut agent = lent(26_000, 2_000);
+    agent.handle(answered(vec![grant(1, 0..10), grant(2, 10..20)]), 0);
+    let (range, seconds) = (0..10, 10.0);
+    let actions = agent.handle(Event::Computed { range, seconds }, 10_000);
+    assert!(actions.contains(&Action::Ask { wanted: 1 }), "{actions:?}");
+    // The thread is busy until 20 s, and then there are no ten seconds left.
+    let actions = agent.handle(answered(vec![grant(3, 20..30)]), 10_001);
+    let attempts = vec![3];
+    assert_eq!(actions, [Action::Release { attempts }]);
+    assert_eq!(agent.shards_in_hand(), 1);
+}
+
+#[test]
+fn a_thread_that_is_nearly_free_has_time_for_a_short_shard() {
+    let mut agent = lent(26_000, 2_000);
+    agent.handle(answered(vec![grant(1, 0..10)]), 0);
+    let actions = agent.handle(answered(vec![grant(2, 10..20)]), 9_000);
+    assert!(
+        !actions
+            .iter()
+            .any(|action| matches!(action, Action::Release { .. })),
+        "{actions:?}"
+    );
+    assert_eq!(agent.shards_in_hand(), 2);
+}
+
+#[test]
+fn a_worker_stops_before_its_machine_is_taken_away() {
+    let mut agent = lent(26_000, 10_000);
+    // This one takes longer than anybody could know.
+    agent.handle(answered(vec![grant(1, 0..10)]), 0);
+    let mut now = 0;
+    let mut said = Vec::new();
+    while now < 26_000 && said.is_empty() {
+        now = agent.wakes_at();
+        let actions = agent.handle(Event::Tick, now);
+        for action in actions {
+            match action {
+                Action::Ask { .. } => {
+                    let wait = Some(Wait::Busy { retry_ms: 1_000 });
+                    let answer = Answer {
+                        grants: Vec::new(),
+                        wait,
+                        drain: false,
+                    };
+                    agent.handle(Event::Answered(answer), now);
+                }
+                Action::Pulse { .. } => {
+                    agent.handle(Event::Pulsed(PulseAnswer::default()), now);
+                }
+                other => said.push(other),
+            }
+        }
+    }
+    let (range, attempts) = (0..10, vec![1]);
+    let handed_back = [Action::Abort { range }, Action::Release { attempts }];
+    assert_eq!((now, said), (24_000, handed_back.into()));
+    let actions = agent.handle(Event::Aborted { range: 0..10 }, 24_050);
+    assert_eq!(actions, [Action::Leave, Action::Exit(Outcome::Left)]);
+}
+
+#[test]
+fn a_deadline_that_passes_does_not_lose_the_link_unless_it_is_a_heartbeats() {
+    let mut agent = busy();
+    agent.handle(computed(0..10), 10);
+    assert_eq!(agent.handle(refused(Call::Ask, Kind::Late), 900), []);
+    let actions = agent.handle(not_taken(Kind::Late, Retry::Here), 901);
+    assert_eq!(actions, [], "not at once");
+    // The heartbeat is in time, too.
+    let pulse = |action: &Action| matches!(action, Action::Pulse { .. });
+    let actions = agent.handle(Event::Tick, 1_001);
+    assert!(actions.iter().any(pulse), "{actions:?}");
+    let actions = agent.handle(Event::Tick, 5_000);
+    assert!(actions.contains(&deliver(0..10, 1)), "{actions:?}");
+    agent.handle(refused(Call::Pulse, Kind::Late), 21_000);
+    let actions = agent.handle(Event::Tick, 30_000);
+    let register = |action: &Action| matches!(action, Action::Register { .. });
+    assert!(actions.iter().any(register), "{actions:?}");
 }
