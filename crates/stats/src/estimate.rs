@@ -1,10 +1,9 @@
 //! Estimates from tallies: cumulative incidences and paired contrasts between arms.
 //!
 //! **One arm.** Times are known to the bin. Within a bin, events and competing events happen to
-//! everybody at risk at its start, and censoring follows. Cumulative incidence is the estimator
-//! of Aalen and Johansen (Scand J Statist 1978;5:141) on the bins; its variance and that of
-//! event-free survival (Greenwood) follow by the delta method from one multinomial per bin, and
-//! are those of a binomial proportion while nobody is censored.
+//! everybody at risk at its start, and censoring follows. Cumulative incidence and event-free
+//! survival are the curves of [`crate::curve`] on the bins; their variances are those of a
+//! binomial proportion while nobody is censored.
 //!
 //! **An arm against the control.** The same patients live in both, so the variance of a
 //! difference of incidences is `V_c + V_a − 2·ρ·√(V_c·V_a)`. The correlation ρ is that of the
@@ -22,10 +21,10 @@
 //!
 //! Whatever cannot be estimated (nobody enrolled, a ratio of nothing to nothing) is `NaN`.
 
-use crate::tally::{Cause, Endpoint, ExitKind, ORIGINS, Tally};
-
-/// Two-sided 95 % quantile of the standard normal distribution.
-const Z_95: f64 = 1.959963984540054;
+use crate::curve::{State, states};
+use crate::distribution::CRITICAL_95;
+use crate::risk::{RiskTable, pool};
+use crate::tally::{Cause, Endpoint, ORIGINS, Tally};
 
 /// Steps of the search for a score limit: from a width of at most 2 to below 1e-18.
 const HALVINGS: u32 = 64;
@@ -40,11 +39,42 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    fn new(value: f64, variance: f64) -> Self {
+    /// Of what there is nobody to estimate from.
+    pub const UNKNOWN: Self = Self {
+        value: f64::NAN,
+        standard_error: f64::NAN,
+    };
+
+    pub(crate) fn new(value: f64, variance: f64) -> Self {
         Self {
             value,
             standard_error: root(variance),
         }
+    }
+
+    /// Estimate ± `critical` standard errors.
+    pub fn plain_interval(self, critical: f64) -> (f64, f64) {
+        let distance = critical * self.standard_error;
+        (self.value - distance, self.value + distance)
+    }
+
+    /// Interval of a positive number on the logarithmic scale.
+    pub fn log_interval(self, critical: f64) -> (f64, f64) {
+        let factor = core_math::exp(critical * self.standard_error / self.value);
+        (self.value / factor, self.value * factor)
+    }
+
+    /// Interval of a probability on the scale of ln(−ln p), which stays within 0 and 1
+    /// (Kalbfleisch and Prentice, The Statistical Analysis of Failure Time Data, 1980); `NaN`
+    /// for 0 and 1, at which the scale has no point.
+    pub fn log_log_interval(self, critical: f64) -> (f64, f64) {
+        if self.value <= 0.0 || self.value >= 1.0 {
+            return (f64::NAN, f64::NAN);
+        }
+        let log = core_math::log(self.value);
+        let distance = critical * self.standard_error / (self.value * log).abs();
+        let limit = |power: f64| core_math::exp(log * core_math::exp(power));
+        (limit(distance), limit(-distance))
     }
 }
 
@@ -97,7 +127,8 @@ pub fn cumulative_incidence(
     arm: usize,
     endpoint: Endpoint,
 ) -> Vec<Estimate> {
-    let states = aalen_johansen(&Exits::of_endpoint(tally, strata, arm, endpoint));
+    let table = endpoint_by_bin(tally, strata, arm, endpoint);
+    let states = states(&table, |row| row.events[0]);
     states.iter().map(State::incidence).collect()
 }
 
@@ -107,7 +138,11 @@ pub fn cumulative_incidence(
 /// # Panics
 /// If `cause` is [`Cause::Censored`], which is not an event.
 pub fn cause_incidence(tally: &Tally, strata: &[usize], arm: usize, cause: Cause) -> Vec<Estimate> {
-    let states = aalen_johansen(&Exits::of_cause(tally, strata, arm, cause));
+    let position = Cause::EVENTS.iter().position(|event| *event == cause);
+    let position = position.expect("censoring has no incidence, only events do");
+    let edges = bin_numbers(tally);
+    let table = RiskTable::of_first_events(tally, strata, arm, &edges);
+    let states = states(&table, |row| row.events[position]);
     states.iter().map(State::incidence).collect()
 }
 
@@ -115,7 +150,8 @@ pub fn cause_incidence(tally: &Tally, strata: &[usize], arm: usize, cause: Cause
 /// that competes with it (Kaplan–Meier, Greenwood). For recurrence-free and overall survival
 /// nothing competes, so it is one minus the cumulative incidence.
 pub fn survival(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Vec<Estimate> {
-    let states = aalen_johansen(&Exits::of_endpoint(tally, strata, arm, endpoint));
+    let table = endpoint_by_bin(tally, strata, arm, endpoint);
+    let states = states(&table, |row| row.events[0]);
     states.iter().map(State::free).collect()
 }
 
@@ -155,184 +191,35 @@ pub fn reseeded_share(tally: &Tally, strata: &[usize], arm: usize, bin: usize) -
     Estimate::new(share, share * (1.0 - share) / recurrences)
 }
 
-/// Sums a row of bins over strata.
-fn pool<'a>(tally: &Tally, strata: &[usize], row: impl Fn(usize) -> &'a [u64]) -> Vec<u64> {
-    let mut total = vec![0; tally.shape().bins];
-    for stratum in strata {
-        for (sum, count) in total.iter_mut().zip(row(*stratum)) {
-            *sum += count;
-        }
-    }
-    total
+/// Edges for estimates by bin that need no times.
+fn bin_numbers(tally: &Tally) -> Vec<f64> {
+    (0..=tally.shape().bins).map(|edge| edge as f64).collect()
 }
 
-/// How patients leave a risk set, by bin.
-struct Exits {
-    patients: u64,
-    events: Vec<u64>,
-    competing: Vec<u64>,
-    censored: Vec<u64>,
-}
-
-impl Exits {
-    fn of_endpoint(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Self {
-        let exits = |kind| {
-            pool(tally, strata, |stratum| {
-                tally.exits(stratum, arm, endpoint, kind)
-            })
-        };
-        Self {
-            patients: patients(tally, strata),
-            events: exits(ExitKind::Event),
-            competing: exits(ExitKind::Competing),
-            censored: exits(ExitKind::Censored),
-        }
-    }
-
-    fn of_cause(tally: &Tally, strata: &[usize], arm: usize, cause: Cause) -> Self {
-        assert!(
-            cause != Cause::Censored,
-            "censoring has no incidence, only events do"
-        );
-        let first = |cause| {
-            pool(tally, strata, |stratum| {
-                tally.first_event(stratum, arm, cause)
-            })
-        };
-        let mut competing = vec![0; tally.shape().bins];
-        for other in Cause::ALL {
-            if other != cause && other != Cause::Censored {
-                for (sum, count) in competing.iter_mut().zip(first(other)) {
-                    *sum += count;
-                }
-            }
-        }
-        Self {
-            patients: patients(tally, strata),
-            events: first(cause),
-            competing,
-            censored: first(Cause::Censored),
-        }
-    }
-
-    fn events_by(&self, bin: usize) -> u64 {
-        self.events[..=bin].iter().sum()
-    }
-}
-
-fn patients(tally: &Tally, strata: &[usize]) -> u64 {
-    strata
-        .iter()
-        .map(|stratum| tally.enrolled()[*stratum])
-        .sum()
-}
-
-/// Event-free probability and cumulative incidence by a bin's end, with their covariance matrix.
-#[derive(Clone, Copy)]
-struct State {
-    free: f64,
-    incidence: f64,
-    free_variance: f64,
-    covariance: f64,
-    incidence_variance: f64,
-}
-
-impl State {
-    const UNKNOWN: Self = Self {
-        free: f64::NAN,
-        incidence: f64::NAN,
-        free_variance: f64::NAN,
-        covariance: f64::NAN,
-        incidence_variance: f64::NAN,
-    };
-
-    /// The state while nobody has been censored: of `patients`, how many have had the event and
-    /// how many none at all. Shares, not products of shares, so that arms with equal counts have
-    /// equal incidences to the last bit.
-    fn uncensored(patients: u64, events: u64, free: u64) -> Self {
-        let n = patients as f64;
-        let (incidence, free) = (events as f64 / n, free as f64 / n);
-        Self {
-            free,
-            incidence,
-            free_variance: free * (1.0 - free) / n,
-            covariance: -free * incidence / n,
-            incidence_variance: incidence * (1.0 - incidence) / n,
-        }
-    }
-
-    fn free(&self) -> Estimate {
-        Estimate::new(self.free, self.free_variance)
-    }
-
-    fn incidence(&self) -> Estimate {
-        Estimate::new(self.incidence, self.incidence_variance)
-    }
-
-    /// One bin further. With p the share of those at risk who have the event and q the share who
-    /// have none at all, the state becomes (S·q, F + S·p), and (q, p) adds the covariance of a
-    /// multinomial to what has gathered so far.
-    fn advance(&self, at_risk: u64, events: u64, competing: u64) -> Self {
-        let at_risk = at_risk as f64;
-        let p = events as f64 / at_risk;
-        let leaving = (events + competing) as f64 / at_risk;
-        let q = 1.0 - leaving;
-        let fresh = self.free * self.free / at_risk;
-        Self {
-            free: self.free * q,
-            incidence: self.incidence + self.free * p,
-            free_variance: q * q * self.free_variance + fresh * leaving * q,
-            covariance: q * (self.covariance + p * self.free_variance) - fresh * p * q,
-            incidence_variance: self.incidence_variance
-                + p * (2.0 * self.covariance + p * self.free_variance)
-                + fresh * p * (1.0 - p),
-        }
-    }
-}
-
-/// The state by each bin's end. Once nobody is at risk it stays as it was.
-fn aalen_johansen(exits: &Exits) -> Vec<State> {
-    let mut at_risk = exits.patients;
-    let mut events_so_far = 0;
-    let mut nobody_censored = true;
-    let mut state = State::UNKNOWN;
-    let bins = exits
-        .events
-        .iter()
-        .zip(&exits.competing)
-        .zip(&exits.censored);
-    bins.map(|((&events, &competing), &censored)| {
-        events_so_far += events;
-        if at_risk > 0 {
-            state = if nobody_censored {
-                let free = at_risk - events - competing;
-                State::uncensored(exits.patients, events_so_far, free)
-            } else {
-                state.advance(at_risk, events, competing)
-            };
-        }
-        at_risk -= events + competing + censored;
-        nobody_censored &= censored == 0;
-        state
-    })
-    .collect()
+fn endpoint_by_bin(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> RiskTable {
+    RiskTable::of_endpoint(tally, strata, arm, endpoint, &bin_numbers(tally))
 }
 
 /// All that a contrast needs, for every bin.
 struct Curves {
-    control: (Exits, Vec<State>),
-    arm: (Exits, Vec<State>),
+    patients: u64,
+    /// By each bin's end.
+    control_events: Vec<u64>,
+    control: Vec<State>,
+    arm: Vec<State>,
     control_only: Vec<u64>,
     arm_only: Vec<u64>,
 }
 
 impl Curves {
     fn new(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Self {
-        let curve = |arm| {
-            let exits = Exits::of_endpoint(tally, strata, arm, endpoint);
-            let states = aalen_johansen(&exits);
-            (exits, states)
-        };
+        let control = endpoint_by_bin(tally, strata, tally.shape().control, endpoint);
+        let treated = endpoint_by_bin(tally, strata, arm, endpoint);
+        let curve = |table: &RiskTable| states(table, |row| row.events[0]);
+        let control_events = control.rows().scan(0, |sum, row| {
+            *sum += row.events[0];
+            Some(*sum)
+        });
         let mut control_only = vec![0; tally.shape().bins];
         let mut arm_only = control_only.clone();
         for stratum in strata {
@@ -343,19 +230,21 @@ impl Curves {
             }
         }
         Self {
-            control: curve(tally.shape().control),
-            arm: curve(arm),
+            patients: control.patients(),
+            control_events: control_events.collect(),
+            control: curve(&control),
+            arm: curve(&treated),
             control_only,
             arm_only,
         }
     }
 
     fn contrast(&self, bin: usize) -> Contrast {
-        let control = self.control.1[bin].incidence();
-        let arm = self.arm.1[bin].incidence();
+        let control = self.control[bin].incidence();
+        let arm = self.arm[bin].incidence();
         let pairs = Pairs {
-            patients: self.control.0.patients,
-            control_events: self.control.0.events_by(bin),
+            patients: self.patients,
+            control_events: self.control_events[bin],
             control_only: self.control_only[bin],
             arm_only: self.arm_only[bin],
         };
@@ -453,7 +342,7 @@ impl Pairs {
         let c = -n10 * delta * (1.0 - delta);
         let q = larger_root(2.0 * n, b, c);
         let variance = n * (2.0 * q + delta * (1.0 - delta));
-        square(n01 - n10 - n * delta) > square(Z_95) * variance
+        square(n01 - n10 - n * delta) > square(CRITICAL_95) * variance
     }
 
     /// 95 % score interval of the crude ratio; searched on the scale of ratio/(1 + ratio).
@@ -482,7 +371,7 @@ impl Pairs {
         let control_only = larger_root(a, b, n10 * fewer);
         let arm_only = (control_only - fewer) / ratio;
         let variance = either * ratio * (control_only + arm_only);
-        square(n11 + n01 - ratio * (n11 + n10)) > square(Z_95) * variance
+        square(n11 + n01 - ratio * (n11 + n10)) > square(CRITICAL_95) * variance
     }
 }
 
