@@ -312,16 +312,12 @@ impl Gradient {
             .unzip();
         patients
             .map(|(time, cause)| {
-                let rows = stays
-                    .len()
-                    .min(table.times().partition_point(|t| *t <= time));
-                let leaves_at_last = rows > 0 && table.times()[rows - 1] == time;
-                match (rows, cause) {
-                    (0, _) => 0.0,
-                    (_, Some(_)) if leaves_at_last => {
-                        leaves[rows - 1][usize::from(cause != self.cause)]
-                    }
-                    _ => stays[rows - 1],
+                let exit = table.times().partition_point(|step| *step < time);
+                let stayed = reached(table, time).min(stays.len());
+                match (cause, leaves.get(exit)) {
+                    (Some(_), Some(leaves)) => leaves[usize::from(cause != self.cause)],
+                    _ if stayed > 0 => stays[stayed - 1],
+                    _ => 0.0,
                 }
             })
             .collect()

@@ -140,6 +140,7 @@ impl RiskTable {
     }
 
     /// The same patients with events of `cause` alone, as its only cause; the others are censored.
+    #[must_use]
     pub fn cause_specific(&self, cause: usize) -> Self {
         let keep = |row: Row<'_>| {
             let events = row.events[cause];
@@ -149,6 +150,7 @@ impl RiskTable {
     }
 
     /// The same patients with events of any cause as those of one.
+    #[must_use]
     pub fn any_cause(&self) -> Self {
         self.with_one_cause(|row| (row.all_events(), row.censored))
     }
