@@ -21,7 +21,9 @@
 //!
 //! Whatever cannot be estimated (nobody enrolled, a ratio of nothing to nothing) is `NaN`.
 
-use crate::curve::{State, states};
+use std::cmp::Reverse;
+
+use crate::curve::{self, Quantity, State, states};
 use crate::distribution::CRITICAL_95;
 use crate::risk::{RiskTable, pool};
 use crate::tally::{Cause, Endpoint, ORIGINS, Tally};
@@ -49,6 +51,15 @@ impl Estimate {
         Self {
             value,
             standard_error: root(variance),
+        }
+    }
+
+    /// This less another estimate from different patients.
+    #[must_use]
+    pub fn less_independent(self, other: Self) -> Self {
+        Self {
+            value: self.value - other.value,
+            standard_error: distance(self.standard_error, other.standard_error, 1.0),
         }
     }
 
@@ -119,6 +130,34 @@ pub struct NumberNeededToTreat {
     pub interval: (f64, f64),
 }
 
+impl NumberNeededToTreat {
+    /// From a difference of incidences, arm less control, and its interval; `None` if there is no
+    /// difference to speak of (`NaN`).
+    pub fn new(difference: f64, interval: (f64, f64)) -> Option<Self> {
+        // A negative difference is a benefit; `0.0 -` rather than negation avoids a negative zero.
+        let per_event = |difference: f64| 1.0 / (0.0 - difference);
+        (!difference.is_nan()).then(|| Self {
+            value: per_event(difference),
+            interval: (per_event(interval.0), per_event(interval.1)),
+        })
+    }
+}
+
+/// Time lost to an endpoint's event, in an arm and in the control, on the same patients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanContrast {
+    /// Restricted mean time lost in the control.
+    pub control: Estimate,
+    /// Restricted mean time lost in the arm.
+    pub arm: Estimate,
+    /// Arm minus control. Its standard error is the largest that agrees with the tally: see
+    /// [`mean_contrast`].
+    pub difference: Estimate,
+    /// Its 95 % interval: as many standard errors below and above as that of the difference of
+    /// incidences at the horizon, which is not symmetric if few pairs differ.
+    pub difference_interval: (f64, f64),
+}
+
 /// Cumulative incidence of an endpoint by each bin's end, pooled over `strata`: of local and
 /// distant recurrence in the presence of competing events, of the others outright.
 pub fn cumulative_incidence(
@@ -172,6 +211,42 @@ pub fn contrasts(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint
     (0..tally.shape().bins)
         .map(|bin| curves.contrast(bin))
         .collect()
+}
+
+/// Compares the time lost to an endpoint's event until the end of `bin`, pooled over `strata`.
+/// `edges` are those of the tally's bins; times are in their unit.
+///
+/// A patient's difference is the time during which the event has happened in one arm only. A
+/// tally knows how many patients differ by each bin's end, but not how many do so by two bins'
+/// ends both, at most the smaller of the two numbers. The variance takes this bound: it is exact
+/// if whoever differs still does at the horizon (events are prevented, not delayed), and too
+/// large otherwise. The exact variance needs the patients: [`crate::curve::paired_difference`].
+/// With drop-out the error is stretched as that of incidences.
+pub fn mean_contrast(
+    tally: &Tally,
+    strata: &[usize],
+    arm: usize,
+    endpoint: Endpoint,
+    edges: &[f64],
+    bin: usize,
+) -> MeanContrast {
+    let curves = Curves::new(tally, strata, arm, endpoint);
+    let horizon = edges[bin + 1];
+    let lost = |arm| {
+        let table = RiskTable::of_endpoint(tally, strata, arm, endpoint, edges);
+        curve::estimate(&table, Quantity::MeanLost { cause: 0, horizon })
+    };
+    let (control, arm) = (lost(tally.shape().control), lost(arm));
+    let difference = Estimate {
+        value: arm.value - control.value,
+        standard_error: curves.mean_difference_error(&edges[..=bin + 1]),
+    };
+    MeanContrast {
+        control,
+        arm,
+        difference,
+        difference_interval: curves.mean_difference_interval(difference, bin, horizon),
+    }
 }
 
 /// Share of the local recurrences observed by the end of `bin` that circulating cells founded
@@ -239,23 +314,82 @@ impl Curves {
         }
     }
 
-    fn contrast(&self, bin: usize) -> Contrast {
-        let control = self.control[bin].incidence();
-        let arm = self.arm[bin].incidence();
-        let pairs = Pairs {
+    fn pairs(&self, bin: usize) -> Pairs {
+        Pairs {
             patients: self.patients,
             control_events: self.control_events[bin],
             control_only: self.control_only[bin],
             arm_only: self.arm_only[bin],
-        };
-        let difference = Estimate {
+        }
+    }
+
+    fn difference(&self, bin: usize) -> Estimate {
+        let control = self.control[bin].incidence();
+        let arm = self.arm[bin].incidence();
+        Estimate {
             value: arm.value - control.value,
             standard_error: distance(
                 control.standard_error,
                 arm.standard_error,
-                pairs.decorrelation(),
+                self.pairs(bin).decorrelation(),
             ),
+        }
+    }
+
+    /// Bound on the standard error of the area between the two curves until the last edge.
+    fn mean_difference_error(&self, edges: &[f64]) -> f64 {
+        let bins = edges.len() - 1;
+        // An event lies in the middle of its bin: what is known by a bin's end counts from there
+        // to the middle of the next bin, or to the horizon.
+        let middle = |bin: usize| f64::midpoint(edges[bin], edges[bin + 1]);
+        let next = |bin: usize| {
+            if bin + 1 < bins {
+                middle(bin + 1)
+            } else {
+                edges[bins]
+            }
         };
+        let mut differing: Vec<(u64, f64)> = Vec::with_capacity(bins);
+        let (mut mean, mut error, mut crude_error) = (0.0, 0.0, 0.0);
+        for bin in 0..bins {
+            let pairs = self.pairs(bin);
+            let width = next(bin) - middle(bin);
+            differing.push((pairs.discordant(), width));
+            mean += width * pairs.crude_difference();
+            crude_error += width * pairs.difference_error();
+            error += width * self.difference(bin).standard_error;
+        }
+        // The sum over pairs of bins of the smaller count: the largest counts first, each with
+        // the bins that have as many.
+        differing.sort_by_key(|(count, _)| Reverse(*count));
+        let (mut square, mut wider) = (0.0, 0.0);
+        for (count, width) in differing {
+            square += count as f64 * width * (width + 2.0 * wider);
+            wider += width;
+        }
+        let n = self.patients as f64;
+        root(square / n - mean * mean) / n.sqrt() * stretch(error, crude_error)
+    }
+
+    fn mean_difference_interval(&self, mean: Estimate, bin: usize, horizon: f64) -> (f64, f64) {
+        let at_horizon = self.difference(bin);
+        let (lower, upper) = difference_interval(at_horizon, &self.pairs(bin));
+        let scale = match (at_horizon.standard_error > 0.0, mean.standard_error > 0.0) {
+            (true, _) => mean.standard_error / at_horizon.standard_error,
+            // Nobody differs at any time.
+            (false, false) => horizon,
+            // At the horizon nobody differs any more, or everybody does.
+            (false, true) => return mean.plain_interval(CRITICAL_95),
+        };
+        let away = |limit: f64| mean.value + scale * (limit - at_horizon.value);
+        (away(lower), away(upper))
+    }
+
+    fn contrast(&self, bin: usize) -> Contrast {
+        let control = self.control[bin].incidence();
+        let arm = self.arm[bin].incidence();
+        let pairs = self.pairs(bin);
+        let difference = self.difference(bin);
         let difference_interval = difference_interval(difference, &pairs);
         let unpaired = square(control.standard_error) + square(arm.standard_error);
         Contrast {
@@ -265,7 +399,7 @@ impl Curves {
             difference_interval,
             ratio: arm.value / control.value,
             ratio_interval: ratio_interval(control, arm, &pairs),
-            number_needed_to_treat: number_needed_to_treat(difference, difference_interval),
+            number_needed_to_treat: NumberNeededToTreat::new(difference.value, difference_interval),
             control_only: pairs.control_only,
             arm_only: pairs.arm_only,
             variance_reduction: unpaired / square(difference.standard_error),
@@ -453,16 +587,4 @@ fn stretch(error: f64, crude_error: f64) -> f64 {
     } else {
         1.0
     }
-}
-
-fn number_needed_to_treat(
-    difference: Estimate,
-    interval: (f64, f64),
-) -> Option<NumberNeededToTreat> {
-    // A negative difference is a benefit; `0.0 -` rather than negation avoids a negative zero.
-    let per_event = |difference: f64| 1.0 / (0.0 - difference);
-    (!difference.value.is_nan()).then(|| NumberNeededToTreat {
-        value: per_event(difference.value),
-        interval: (per_event(interval.0), per_event(interval.1)),
-    })
 }

@@ -12,7 +12,7 @@ pub mod share;
 pub mod tally;
 
 pub use curve::{Curve, Quantity};
-pub use estimate::{Contrast, Estimate, NumberNeededToTreat};
+pub use estimate::{Contrast, Estimate, MeanContrast, NumberNeededToTreat};
 pub use rank::{GroupTest, Weights};
 pub use ratio::{HazardRatio, Ties};
 pub use records::{RecordColumn, RecordValues};

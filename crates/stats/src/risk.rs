@@ -10,9 +10,16 @@
 //! **Bins.** A bin's events are placed at its middle, its censorings at its end. So a curve read
 //! at a bin's end is the tallies' curve, the area below it is that of the trapezoids, and
 //! patients who are followed to the end of the last bin contribute all of it. Compared with the
-//! ungrouped data, curves, restricted means, medians and ratios are off by at most the order of
-//! the bin's width; without drop-out curves at the bins' ends are exact and restricted means are
-//! off by the order of its square (`tests/grouped.rs` shows both).
+//! ungrouped data, estimates and tests are off by the order of the bin's width h at most, because
+//! within a bin nobody drops out before an event (`tests/grouped.rs` shows the rates):
+//!
+//! | estimate | without drop-out | with drop-out |
+//! |---|---|---|
+//! | survival and incidences at bins' ends | exact | h |
+//! | restricted means, hazards by interval | h² | h |
+//! | Cox's ratio with Efron's ties | h² | h² |
+//! | other ratios, rank tests, smoothed hazards | h | h |
+//! | median | within its bin | h |
 
 use crate::tally::{Cause, Endpoint, ExitKind, Tally};
 
