@@ -99,6 +99,13 @@ impl Score {
             information: self.information + other.information,
         }
     }
+
+    fn times(self, factor: f64) -> Self {
+        Self {
+            slope: self.slope * factor,
+            information: self.information * factor,
+        }
+    }
 }
 
 /// A time with events in two groups.
@@ -109,26 +116,89 @@ struct Moment {
 
 impl Moment {
     fn score(&self, theta: f64, ties: Ties) -> Score {
-        let [first, second] = self.events.map(|events| events as f64);
         let events = self.events[0] + self.events[1];
-        let leaving = match ties {
-            Ties::Breslow => 0.0,
-            Ties::Efron => 1.0 / events as f64,
+        let risk_set = RiskSet {
+            at_risk: [self.at_risk[0], theta * self.at_risk[1]],
+            leaving: [self.events[0] as f64, theta * self.events[1] as f64],
         };
-        let mut score = Score {
-            slope: second,
-            information: 0.0,
+        let expected = match ties {
+            Ties::Breslow => risk_set.share(0.0).times(events as f64),
+            Ties::Efron if events < MANY || risk_set.shrinks_fast() => risk_set.in_turn(events),
+            Ties::Efron => risk_set.in_turn_by_integral(events),
         };
-        let rounds = if ties == Ties::Breslow { 1 } else { events };
-        let each = (events / rounds) as f64;
-        for round in 0..rounds {
-            let gone = round as f64 * leaving;
-            let weight = theta * (self.at_risk[1] - gone * second);
-            let share = weight / (self.at_risk[0] - gone * first + weight);
-            score.slope -= each * share;
-            score.information += each * share * (1.0 - share);
+        Score {
+            slope: self.events[1] as f64 - expected.slope,
+            information: expected.information,
         }
-        score
+    }
+}
+
+/// From so many events at a time on, Efron's sum over them is taken by an integral.
+const MANY: u64 = 256;
+
+/// The weights of two groups at a time, and how much of them have events.
+struct RiskSet {
+    at_risk: [f64; 2],
+    leaving: [f64; 2],
+}
+
+impl RiskSet {
+    /// The second group's share, as a slope, when a part of the events have left; and the
+    /// variance of its indicator.
+    fn share(&self, gone: f64) -> Score {
+        let [first, second] = [0, 1].map(|g: usize| self.at_risk[g] - gone * self.leaving[g]);
+        let share = second / (first + second);
+        Score {
+            slope: share,
+            information: share * (1.0 - share),
+        }
+    }
+
+    /// Derivatives of [`Self::share`] by what has gone.
+    fn share_change(&self, gone: f64) -> Score {
+        let [first, second] = [0, 1].map(|g: usize| self.at_risk[g] - gone * self.leaving[g]);
+        let both = first + second;
+        let change = (self.leaving[0] * second - self.leaving[1] * first) / (both * both);
+        Score {
+            slope: change,
+            information: change * (1.0 - 2.0 * second / both),
+        }
+    }
+
+    fn shrinks_fast(&self) -> bool {
+        16.0 * (self.leaving[0] + self.leaving[1]) > self.at_risk[0] + self.at_risk[1]
+    }
+
+    /// The sum over the events, each of which sees those before it gone.
+    fn in_turn(&self, events: u64) -> Score {
+        let turns = (0..events).map(|turn| turn as f64 / events as f64);
+        turns.fold(Score::default(), |sum, gone| sum.plus(self.share(gone)))
+    }
+
+    /// The same by the formula of Euler and Maclaurin up to the first derivative. The next term,
+    /// a third derivative over 720·n³, is below 1e-12 for so many events and so slow a change, to
+    /// which Gauss's five points are as good as exact.
+    fn in_turn_by_integral(&self, events: u64) -> Score {
+        const POINTS: [(f64, f64); 5] = [
+            (-0.906179845938664, 0.23692688505618908),
+            (-0.5384693101056831, 0.47862867049936647),
+            (0.0, 0.5688888888888889),
+            (0.5384693101056831, 0.47862867049936647),
+            (0.906179845938664, 0.23692688505618908),
+        ];
+        let n = events as f64;
+        let integral = POINTS.map(|(point, weight)| {
+            let gone = f64::midpoint(1.0, point);
+            self.share(gone).times(0.5 * n * weight)
+        });
+        let ends = [
+            self.share(0.0).times(0.5),
+            self.share(1.0).times(-0.5),
+            self.share_change(1.0).times(1.0 / (12.0 * n)),
+            self.share_change(0.0).times(-1.0 / (12.0 * n)),
+        ];
+        let terms = integral.into_iter().chain(ends);
+        terms.fold(Score::default(), Score::plus)
     }
 }
 
@@ -317,5 +387,31 @@ impl Subdistribution {
         }
         let (_, both) = self.risk_set(theta);
         self.distance(group, theta) * self.all_events() / both
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_integral_over_many_events_is_their_sum() {
+        for (events, at_risk, leaving) in [
+            (256, [4000.0, 4000.0], [256.0, 0.0]),
+            (256, [4000.0, 200.0], [56.0, 200.0]),
+            (1000, [20_000.0, 30_000.0], [600.0, 400.0]),
+            (30_000, [1e6, 3e5], [1e4, 2e4]),
+        ] {
+            let risk_set = RiskSet { at_risk, leaving };
+            assert!(!risk_set.shrinks_fast());
+            let sum = risk_set.in_turn(events);
+            let integral = risk_set.in_turn_by_integral(events);
+            for (one, other) in [
+                (sum.slope, integral.slope),
+                (sum.information, integral.information),
+            ] {
+                assert!((one - other).abs() < 1e-12 * one, "{sum:?} {integral:?}");
+            }
+        }
     }
 }
