@@ -84,16 +84,18 @@ pub struct Quantile {
 /// Where a curve stays at the level, the middle of its stay. `critical` is the normal quantile of
 /// the interval, [`crate::distribution::CRITICAL_95`] for 95 %.
 pub fn survival_quantile(survival: &Curve, level: f64, critical: f64) -> Quantile {
-    let limits = |estimate: &Estimate| estimate.log_log_interval(critical);
-    let crossing = |value: &dyn Fn(&Estimate) -> f64| {
-        let values: Vec<f64> = survival.values.iter().map(value).collect();
-        first_crossing(&survival.times, &values, level)
+    let crossing = |value: fn(&Estimate, f64) -> f64| {
+        let values = survival
+            .values
+            .iter()
+            .map(|estimate| value(estimate, critical));
+        first_crossing(&survival.times, &values.collect::<Vec<_>>(), level)
     };
     Quantile {
-        time: crossing(&|estimate| estimate.value),
+        time: crossing(|estimate, _| estimate.value),
         interval: (
-            crossing(&|estimate| limits(estimate).0),
-            crossing(&|estimate| limits(estimate).1),
+            crossing(|estimate, critical| estimate.log_log_interval(critical).0),
+            crossing(|estimate, critical| estimate.log_log_interval(critical).1),
         ),
     }
 }

@@ -69,8 +69,12 @@ impl Estimate {
         (self.value - distance, self.value + distance)
     }
 
-    /// Interval of a positive number on the logarithmic scale.
+    /// Interval of a positive number on the logarithmic scale; `NaN` for others, which are not
+    /// on it.
     pub fn log_interval(self, critical: f64) -> (f64, f64) {
+        if self.value <= 0.0 {
+            return (f64::NAN, f64::NAN);
+        }
         let factor = core_math::exp(critical * self.standard_error / self.value);
         (self.value / factor, self.value * factor)
     }

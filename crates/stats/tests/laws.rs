@@ -348,6 +348,18 @@ fn a_constant_hazard_is_seen_as_one() {
     }
 }
 
+/// One event out of ten at risk: far from it there is none, and so no interval.
+#[test]
+fn a_smooth_hazard_without_events_near_has_no_interval() {
+    let exits = (0..10).map(|n| (f64::from(n) + 10.0, (n == 0).then_some(0)));
+    let table = RiskTable::from_patients(1, exits);
+    let at = |time| smooth_hazard(&table, 0, 4.0, 20.0, &[time])[0];
+    assert_eq!(at(15.0).rate.value, 0.0);
+    assert!(at(15.0).interval.0.is_nan() && at(15.0).interval.1.is_nan());
+    assert!(close(at(10.0).rate.value, 0.75 / 4.0 / 10.0, 1e-12));
+    assert!(at(10.0).interval.0 > 0.0);
+}
+
 #[test]
 fn simultaneous_intervals_are_wider() {
     let one = bonferroni_critical(0.95, 1);
