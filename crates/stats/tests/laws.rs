@@ -348,6 +348,31 @@ fn a_constant_hazard_is_seen_as_one() {
     }
 }
 
+/// Survival stays at one half from the second of four events to the third.
+#[test]
+fn a_median_within_a_stay_is_its_middle() {
+    let survival = kaplan_meier(&table(&[
+        (1, Some(0)),
+        (2, Some(0)),
+        (4, Some(0)),
+        (9, Some(0)),
+    ]));
+    assert_eq!(survival_quantile(&survival, 0.5, CRITICAL_95).time, 3.0);
+    let to_the_end = kaplan_meier(&table(&[(1, Some(0)), (4, None)]));
+    assert_eq!(survival_quantile(&to_the_end, 0.5, CRITICAL_95).time, 1.0);
+}
+
+#[test]
+fn intervals_on_a_logarithmic_scale_are_factors() {
+    let found = Estimate {
+        value: 2.0,
+        standard_error: 0.5,
+    }
+    .log_interval(2.0);
+    let factor = core_math::exp(0.5);
+    assert!(close(found.0, 2.0 / factor, 1e-12) && close(found.1, 2.0 * factor, 1e-12));
+}
+
 /// One event out of ten at risk: far from it there is none, and so no interval.
 #[test]
 fn a_smooth_hazard_without_events_near_has_no_interval() {
