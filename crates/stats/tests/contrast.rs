@@ -315,6 +315,17 @@ fn time_lost_without_patients_is_unknown() {
     assert!(found.difference.value.is_nan() && found.difference_interval.0.is_nan());
 }
 
+/// Where everybody differs in the end there is no chance left but in when.
+#[test]
+fn time_lost_by_everybody_has_a_plain_interval() {
+    let found = mean_of(&[(Some(1), None), (Some(5), None), (Some(6), None)]);
+    let (lower, upper) = found.difference_interval;
+    let distance = Z * found.difference.standard_error;
+    assert!(distance > 1.0);
+    let value = found.difference.value;
+    assert_close((lower, upper), (value - distance, value + distance), 1e-12);
+}
+
 #[test]
 fn counterfactual_shares_count_pairs() {
     let found = counterfactual_shares(&pairs(1, 7, 2, 12), &[0], 1, Endpoint::Local, 0);

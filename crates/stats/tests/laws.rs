@@ -373,6 +373,42 @@ fn intervals_on_a_logarithmic_scale_are_factors() {
     assert!(close(found.0, 2.0 / factor, 1e-12) && close(found.1, 2.0 * factor, 1e-12));
 }
 
+#[test]
+fn errors_of_different_patients_add_as_squares() {
+    let [one, other] = [(0.5, 0.3), (0.2, 0.4)].map(|(value, standard_error)| Estimate {
+        value,
+        standard_error,
+    });
+    let found = one.less_independent(other);
+    assert!(close(found.value, 0.3, 1e-12) && close(found.standard_error, 0.5, 1e-12));
+}
+
+/// At the limits the count is as many standard deviations of Poisson's law away.
+#[test]
+fn limits_of_a_hazard_are_those_of_the_score_test() {
+    let table = table(&[(2, Some(0)), (3, Some(0)), (5, None), (7, Some(0))]);
+    let found = interval_hazards(&table, 0, &[0.0, 10.0])[0];
+    assert!(close(found.person_time, 17.0, 1e-12));
+    for limit in [found.interval.0, found.interval.1] {
+        let expected = limit * found.person_time;
+        assert!(close(
+            (3.0 - expected).abs(),
+            CRITICAL_95 * expected.sqrt(),
+            1e-9
+        ));
+    }
+}
+
+/// Two bins of two months: an event leaves in the middle of its bin, a drop-out at its end.
+#[test]
+fn people_leave_bins_in_the_middle_or_at_the_end() {
+    let table = RiskTable::from_bins(&[0.0, 2.0, 4.0], 5, &[[1, 0]], &[1, 3]);
+    let times: Vec<(f64, f64)> = table.rows().map(|row| (row.time, row.end)).collect();
+    assert_eq!(times, [(1.0, 2.0), (3.0, 4.0)]);
+    assert!(close(table.person_time(4.0), 1.0 + 2.0 + 3.0 * 4.0, 1e-12));
+    assert!(close(table.person_time(1.5), 1.0 + 4.0 * 1.5, 1e-12));
+}
+
 /// One event out of ten at risk: far from it there is none, and so no interval.
 #[test]
 fn a_smooth_hazard_without_events_near_has_no_interval() {
