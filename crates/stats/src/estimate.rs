@@ -1,10 +1,9 @@
 //! Estimates from tallies: cumulative incidences and paired contrasts between arms.
 //!
 //! **One arm.** Times are known to the bin. Within a bin, events and competing events happen to
-//! everybody at risk at its start, and censoring follows. Cumulative incidence is the estimator
-//! of Aalen and Johansen (Scand J Statist 1978;5:141) on the bins; its variance and that of
-//! event-free survival (Greenwood) follow by the delta method from one multinomial per bin, and
-//! are those of a binomial proportion while nobody is censored.
+//! everybody at risk at its start, and censoring follows. Cumulative incidence and event-free
+//! survival are the curves of [`crate::curve`] on the bins; their variances are those of a
+//! binomial proportion while nobody is censored.
 //!
 //! **An arm against the control.** The same patients live in both, so the variance of a
 //! difference of incidences is `V_c + V_a − 2·ρ·√(V_c·V_a)`. The correlation ρ is that of the
@@ -22,10 +21,12 @@
 //!
 //! Whatever cannot be estimated (nobody enrolled, a ratio of nothing to nothing) is `NaN`.
 
-use crate::tally::{Cause, Endpoint, ExitKind, ORIGINS, Tally};
+use std::cmp::Reverse;
 
-/// Two-sided 95 % quantile of the standard normal distribution.
-const Z_95: f64 = 1.959963984540054;
+use crate::curve::{self, Quantity, State, states};
+use crate::distribution::CRITICAL_95;
+use crate::risk::{RiskTable, pool};
+use crate::tally::{Cause, Endpoint, ORIGINS, Tally};
 
 /// Steps of the search for a score limit: from a width of at most 2 to below 1e-18.
 const HALVINGS: u32 = 64;
@@ -40,11 +41,55 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    fn new(value: f64, variance: f64) -> Self {
+    /// Of what there is nobody to estimate from.
+    pub const UNKNOWN: Self = Self {
+        value: f64::NAN,
+        standard_error: f64::NAN,
+    };
+
+    pub(crate) fn new(value: f64, variance: f64) -> Self {
         Self {
             value,
             standard_error: root(variance),
         }
+    }
+
+    /// This less another estimate from different patients.
+    #[must_use]
+    pub fn less_independent(self, other: Self) -> Self {
+        Self {
+            value: self.value - other.value,
+            standard_error: distance(self.standard_error, other.standard_error, 1.0),
+        }
+    }
+
+    /// Estimate ± `critical` standard errors.
+    pub fn plain_interval(self, critical: f64) -> (f64, f64) {
+        let distance = critical * self.standard_error;
+        (self.value - distance, self.value + distance)
+    }
+
+    /// Interval of a positive number on the logarithmic scale; `NaN` for others, which are not
+    /// on it.
+    pub fn log_interval(self, critical: f64) -> (f64, f64) {
+        if self.value <= 0.0 {
+            return (f64::NAN, f64::NAN);
+        }
+        let factor = core_math::exp(critical * self.standard_error / self.value);
+        (self.value / factor, self.value * factor)
+    }
+
+    /// Interval of a probability on the scale of ln(−ln p), which stays within 0 and 1
+    /// (Kalbfleisch and Prentice, The Statistical Analysis of Failure Time Data, 1980); `NaN`
+    /// for 0 and 1, at which the scale has no point.
+    pub fn log_log_interval(self, critical: f64) -> (f64, f64) {
+        if self.value <= 0.0 || self.value >= 1.0 {
+            return (f64::NAN, f64::NAN);
+        }
+        let log = core_math::log(self.value);
+        let distance = critical * self.standard_error / (self.value * log).abs();
+        let limit = |power: f64| core_math::exp(log * core_math::exp(power));
+        (limit(distance), limit(-distance))
     }
 }
 
@@ -89,6 +134,34 @@ pub struct NumberNeededToTreat {
     pub interval: (f64, f64),
 }
 
+impl NumberNeededToTreat {
+    /// From a difference of incidences, arm less control, and its interval; `None` if there is no
+    /// difference to speak of (`NaN`).
+    pub fn new(difference: f64, interval: (f64, f64)) -> Option<Self> {
+        // A negative difference is a benefit; `0.0 -` rather than negation avoids a negative zero.
+        let per_event = |difference: f64| 1.0 / (0.0 - difference);
+        (!difference.is_nan()).then(|| Self {
+            value: per_event(difference),
+            interval: (per_event(interval.0), per_event(interval.1)),
+        })
+    }
+}
+
+/// Time lost to an endpoint's event, in an arm and in the control, on the same patients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanContrast {
+    /// Restricted mean time lost in the control.
+    pub control: Estimate,
+    /// Restricted mean time lost in the arm.
+    pub arm: Estimate,
+    /// Arm minus control. Its standard error is the largest that agrees with the tally: see
+    /// [`mean_contrast`].
+    pub difference: Estimate,
+    /// Its 95 % interval: as many standard errors below and above as that of the difference of
+    /// incidences at the horizon, which is not symmetric if few pairs differ.
+    pub difference_interval: (f64, f64),
+}
+
 /// Cumulative incidence of an endpoint by each bin's end, pooled over `strata`: of local and
 /// distant recurrence in the presence of competing events, of the others outright.
 pub fn cumulative_incidence(
@@ -97,7 +170,8 @@ pub fn cumulative_incidence(
     arm: usize,
     endpoint: Endpoint,
 ) -> Vec<Estimate> {
-    let states = aalen_johansen(&Exits::of_endpoint(tally, strata, arm, endpoint));
+    let table = endpoint_by_bin(tally, strata, arm, endpoint);
+    let states = states(&table, |row| row.events[0]);
     states.iter().map(State::incidence).collect()
 }
 
@@ -107,7 +181,11 @@ pub fn cumulative_incidence(
 /// # Panics
 /// If `cause` is [`Cause::Censored`], which is not an event.
 pub fn cause_incidence(tally: &Tally, strata: &[usize], arm: usize, cause: Cause) -> Vec<Estimate> {
-    let states = aalen_johansen(&Exits::of_cause(tally, strata, arm, cause));
+    let position = Cause::EVENTS.iter().position(|event| *event == cause);
+    let position = position.expect("censoring has no incidence, only events do");
+    let edges = bin_numbers(tally);
+    let table = RiskTable::of_first_events(tally, strata, arm, &edges);
+    let states = states(&table, |row| row.events[position]);
     states.iter().map(State::incidence).collect()
 }
 
@@ -115,7 +193,8 @@ pub fn cause_incidence(tally: &Tally, strata: &[usize], arm: usize, cause: Cause
 /// that competes with it (Kaplan–Meier, Greenwood). For recurrence-free and overall survival
 /// nothing competes, so it is one minus the cumulative incidence.
 pub fn survival(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Vec<Estimate> {
-    let states = aalen_johansen(&Exits::of_endpoint(tally, strata, arm, endpoint));
+    let table = endpoint_by_bin(tally, strata, arm, endpoint);
+    let states = states(&table, |row| row.events[0]);
     states.iter().map(State::free).collect()
 }
 
@@ -138,6 +217,42 @@ pub fn contrasts(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint
         .collect()
 }
 
+/// Compares the time lost to an endpoint's event until the end of `bin`, pooled over `strata`.
+/// `edges` are those of the tally's bins; times are in their unit.
+///
+/// A patient's difference is the time during which the event has happened in one arm only. A
+/// tally knows how many patients differ by each bin's end, but not how many do so by two bins'
+/// ends both, at most the smaller of the two numbers. The variance takes this bound: it is exact
+/// if whoever differs still does at the horizon (events are prevented, not delayed), and too
+/// large otherwise. The exact variance needs the patients: [`crate::curve::paired_difference`].
+/// With drop-out the error is stretched as that of incidences.
+pub fn mean_contrast(
+    tally: &Tally,
+    strata: &[usize],
+    arm: usize,
+    endpoint: Endpoint,
+    edges: &[f64],
+    bin: usize,
+) -> MeanContrast {
+    let curves = Curves::new(tally, strata, arm, endpoint);
+    let horizon = edges[bin + 1];
+    let lost = |arm| {
+        let table = RiskTable::of_endpoint(tally, strata, arm, endpoint, edges);
+        curve::estimate(&table, Quantity::MeanLost { cause: 0, horizon })
+    };
+    let (control, arm) = (lost(tally.shape().control), lost(arm));
+    let difference = Estimate {
+        value: arm.value - control.value,
+        standard_error: curves.mean_difference_error(&edges[..=bin + 1]),
+    };
+    MeanContrast {
+        control,
+        arm,
+        difference,
+        difference_interval: curves.mean_difference_interval(difference, bin, horizon),
+    }
+}
+
 /// Share of the local recurrences observed by the end of `bin` that circulating cells founded
 /// rather than residual foci, pooled over `strata`, with the binomial standard error; `NaN`
 /// without local recurrences.
@@ -155,184 +270,35 @@ pub fn reseeded_share(tally: &Tally, strata: &[usize], arm: usize, bin: usize) -
     Estimate::new(share, share * (1.0 - share) / recurrences)
 }
 
-/// Sums a row of bins over strata.
-fn pool<'a>(tally: &Tally, strata: &[usize], row: impl Fn(usize) -> &'a [u64]) -> Vec<u64> {
-    let mut total = vec![0; tally.shape().bins];
-    for stratum in strata {
-        for (sum, count) in total.iter_mut().zip(row(*stratum)) {
-            *sum += count;
-        }
-    }
-    total
+/// Edges for estimates by bin that need no times.
+fn bin_numbers(tally: &Tally) -> Vec<f64> {
+    (0..=tally.shape().bins).map(|edge| edge as f64).collect()
 }
 
-/// How patients leave a risk set, by bin.
-struct Exits {
-    patients: u64,
-    events: Vec<u64>,
-    competing: Vec<u64>,
-    censored: Vec<u64>,
-}
-
-impl Exits {
-    fn of_endpoint(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Self {
-        let exits = |kind| {
-            pool(tally, strata, |stratum| {
-                tally.exits(stratum, arm, endpoint, kind)
-            })
-        };
-        Self {
-            patients: patients(tally, strata),
-            events: exits(ExitKind::Event),
-            competing: exits(ExitKind::Competing),
-            censored: exits(ExitKind::Censored),
-        }
-    }
-
-    fn of_cause(tally: &Tally, strata: &[usize], arm: usize, cause: Cause) -> Self {
-        assert!(
-            cause != Cause::Censored,
-            "censoring has no incidence, only events do"
-        );
-        let first = |cause| {
-            pool(tally, strata, |stratum| {
-                tally.first_event(stratum, arm, cause)
-            })
-        };
-        let mut competing = vec![0; tally.shape().bins];
-        for other in Cause::ALL {
-            if other != cause && other != Cause::Censored {
-                for (sum, count) in competing.iter_mut().zip(first(other)) {
-                    *sum += count;
-                }
-            }
-        }
-        Self {
-            patients: patients(tally, strata),
-            events: first(cause),
-            competing,
-            censored: first(Cause::Censored),
-        }
-    }
-
-    fn events_by(&self, bin: usize) -> u64 {
-        self.events[..=bin].iter().sum()
-    }
-}
-
-fn patients(tally: &Tally, strata: &[usize]) -> u64 {
-    strata
-        .iter()
-        .map(|stratum| tally.enrolled()[*stratum])
-        .sum()
-}
-
-/// Event-free probability and cumulative incidence by a bin's end, with their covariance matrix.
-#[derive(Clone, Copy)]
-struct State {
-    free: f64,
-    incidence: f64,
-    free_variance: f64,
-    covariance: f64,
-    incidence_variance: f64,
-}
-
-impl State {
-    const UNKNOWN: Self = Self {
-        free: f64::NAN,
-        incidence: f64::NAN,
-        free_variance: f64::NAN,
-        covariance: f64::NAN,
-        incidence_variance: f64::NAN,
-    };
-
-    /// The state while nobody has been censored: of `patients`, how many have had the event and
-    /// how many none at all. Shares, not products of shares, so that arms with equal counts have
-    /// equal incidences to the last bit.
-    fn uncensored(patients: u64, events: u64, free: u64) -> Self {
-        let n = patients as f64;
-        let (incidence, free) = (events as f64 / n, free as f64 / n);
-        Self {
-            free,
-            incidence,
-            free_variance: free * (1.0 - free) / n,
-            covariance: -free * incidence / n,
-            incidence_variance: incidence * (1.0 - incidence) / n,
-        }
-    }
-
-    fn free(&self) -> Estimate {
-        Estimate::new(self.free, self.free_variance)
-    }
-
-    fn incidence(&self) -> Estimate {
-        Estimate::new(self.incidence, self.incidence_variance)
-    }
-
-    /// One bin further. With p the share of those at risk who have the event and q the share who
-    /// have none at all, the state becomes (S·q, F + S·p), and (q, p) adds the covariance of a
-    /// multinomial to what has gathered so far.
-    fn advance(&self, at_risk: u64, events: u64, competing: u64) -> Self {
-        let at_risk = at_risk as f64;
-        let p = events as f64 / at_risk;
-        let leaving = (events + competing) as f64 / at_risk;
-        let q = 1.0 - leaving;
-        let fresh = self.free * self.free / at_risk;
-        Self {
-            free: self.free * q,
-            incidence: self.incidence + self.free * p,
-            free_variance: q * q * self.free_variance + fresh * leaving * q,
-            covariance: q * (self.covariance + p * self.free_variance) - fresh * p * q,
-            incidence_variance: self.incidence_variance
-                + p * (2.0 * self.covariance + p * self.free_variance)
-                + fresh * p * (1.0 - p),
-        }
-    }
-}
-
-/// The state by each bin's end. Once nobody is at risk it stays as it was.
-fn aalen_johansen(exits: &Exits) -> Vec<State> {
-    let mut at_risk = exits.patients;
-    let mut events_so_far = 0;
-    let mut nobody_censored = true;
-    let mut state = State::UNKNOWN;
-    let bins = exits
-        .events
-        .iter()
-        .zip(&exits.competing)
-        .zip(&exits.censored);
-    bins.map(|((&events, &competing), &censored)| {
-        events_so_far += events;
-        if at_risk > 0 {
-            state = if nobody_censored {
-                let free = at_risk - events - competing;
-                State::uncensored(exits.patients, events_so_far, free)
-            } else {
-                state.advance(at_risk, events, competing)
-            };
-        }
-        at_risk -= events + competing + censored;
-        nobody_censored &= censored == 0;
-        state
-    })
-    .collect()
+fn endpoint_by_bin(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> RiskTable {
+    RiskTable::of_endpoint(tally, strata, arm, endpoint, &bin_numbers(tally))
 }
 
 /// All that a contrast needs, for every bin.
 struct Curves {
-    control: (Exits, Vec<State>),
-    arm: (Exits, Vec<State>),
+    patients: u64,
+    /// By each bin's end.
+    control_events: Vec<u64>,
+    control: Vec<State>,
+    arm: Vec<State>,
     control_only: Vec<u64>,
     arm_only: Vec<u64>,
 }
 
 impl Curves {
     fn new(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Self {
-        let curve = |arm| {
-            let exits = Exits::of_endpoint(tally, strata, arm, endpoint);
-            let states = aalen_johansen(&exits);
-            (exits, states)
-        };
+        let control = endpoint_by_bin(tally, strata, tally.shape().control, endpoint);
+        let treated = endpoint_by_bin(tally, strata, arm, endpoint);
+        let curve = |table: &RiskTable| states(table, |row| row.events[0]);
+        let control_events = control.rows().scan(0, |sum, row| {
+            *sum += row.events[0];
+            Some(*sum)
+        });
         let mut control_only = vec![0; tally.shape().bins];
         let mut arm_only = control_only.clone();
         for stratum in strata {
@@ -343,30 +309,91 @@ impl Curves {
             }
         }
         Self {
-            control: curve(tally.shape().control),
-            arm: curve(arm),
+            patients: control.patients(),
+            control_events: control_events.collect(),
+            control: curve(&control),
+            arm: curve(&treated),
             control_only,
             arm_only,
         }
     }
 
-    fn contrast(&self, bin: usize) -> Contrast {
-        let control = self.control.1[bin].incidence();
-        let arm = self.arm.1[bin].incidence();
-        let pairs = Pairs {
-            patients: self.control.0.patients,
-            control_events: self.control.0.events_by(bin),
+    fn pairs(&self, bin: usize) -> Pairs {
+        Pairs {
+            patients: self.patients,
+            control_events: self.control_events[bin],
             control_only: self.control_only[bin],
             arm_only: self.arm_only[bin],
-        };
-        let difference = Estimate {
+        }
+    }
+
+    fn difference(&self, bin: usize) -> Estimate {
+        let control = self.control[bin].incidence();
+        let arm = self.arm[bin].incidence();
+        Estimate {
             value: arm.value - control.value,
             standard_error: distance(
                 control.standard_error,
                 arm.standard_error,
-                pairs.decorrelation(),
+                self.pairs(bin).decorrelation(),
             ),
+        }
+    }
+
+    /// Bound on the standard error of the area between the two curves until the last edge.
+    fn mean_difference_error(&self, edges: &[f64]) -> f64 {
+        let bins = edges.len() - 1;
+        // An event lies in the middle of its bin: what is known by a bin's end counts from there
+        // to the middle of the next bin, or to the horizon.
+        let middle = |bin: usize| f64::midpoint(edges[bin], edges[bin + 1]);
+        let next = |bin: usize| {
+            if bin + 1 < bins {
+                middle(bin + 1)
+            } else {
+                edges[bins]
+            }
         };
+        let mut differing: Vec<(u64, f64)> = Vec::with_capacity(bins);
+        let (mut mean, mut error, mut crude_error) = (0.0, 0.0, 0.0);
+        for bin in 0..bins {
+            let pairs = self.pairs(bin);
+            let width = next(bin) - middle(bin);
+            differing.push((pairs.discordant(), width));
+            mean += width * pairs.crude_difference();
+            crude_error += width * pairs.difference_error();
+            error += width * self.difference(bin).standard_error;
+        }
+        // The sum over pairs of bins of the smaller count: the largest counts first, each with
+        // the bins that have as many.
+        differing.sort_by_key(|(count, _)| Reverse(*count));
+        let (mut square, mut wider) = (0.0, 0.0);
+        for (count, width) in differing {
+            square += count as f64 * width * (width + 2.0 * wider);
+            wider += width;
+        }
+        let n = self.patients as f64;
+        root(square / n - mean * mean) / n.sqrt() * stretch(error, crude_error)
+    }
+
+    fn mean_difference_interval(&self, mean: Estimate, bin: usize, horizon: f64) -> (f64, f64) {
+        let at_horizon = self.difference(bin);
+        let (lower, upper) = difference_interval(at_horizon, &self.pairs(bin));
+        let scale = match (at_horizon.standard_error > 0.0, mean.standard_error > 0.0) {
+            (true, _) => mean.standard_error / at_horizon.standard_error,
+            // Nobody differs at any time.
+            (false, false) => horizon,
+            // At the horizon nobody differs any more, or everybody does.
+            (false, true) => return mean.plain_interval(CRITICAL_95),
+        };
+        let away = |limit: f64| mean.value + scale * (limit - at_horizon.value);
+        (away(lower), away(upper))
+    }
+
+    fn contrast(&self, bin: usize) -> Contrast {
+        let control = self.control[bin].incidence();
+        let arm = self.arm[bin].incidence();
+        let pairs = self.pairs(bin);
+        let difference = self.difference(bin);
         let difference_interval = difference_interval(difference, &pairs);
         let unpaired = square(control.standard_error) + square(arm.standard_error);
         Contrast {
@@ -376,7 +403,7 @@ impl Curves {
             difference_interval,
             ratio: arm.value / control.value,
             ratio_interval: ratio_interval(control, arm, &pairs),
-            number_needed_to_treat: number_needed_to_treat(difference, difference_interval),
+            number_needed_to_treat: NumberNeededToTreat::new(difference.value, difference_interval),
             control_only: pairs.control_only,
             arm_only: pairs.arm_only,
             variance_reduction: unpaired / square(difference.standard_error),
@@ -453,7 +480,7 @@ impl Pairs {
         let c = -n10 * delta * (1.0 - delta);
         let q = larger_root(2.0 * n, b, c);
         let variance = n * (2.0 * q + delta * (1.0 - delta));
-        square(n01 - n10 - n * delta) > square(Z_95) * variance
+        square(n01 - n10 - n * delta) > square(CRITICAL_95) * variance
     }
 
     /// 95 % score interval of the crude ratio; searched on the scale of ratio/(1 + ratio).
@@ -482,7 +509,7 @@ impl Pairs {
         let control_only = larger_root(a, b, n10 * fewer);
         let arm_only = (control_only - fewer) / ratio;
         let variance = either * ratio * (control_only + arm_only);
-        square(n11 + n01 - ratio * (n11 + n10)) > square(Z_95) * variance
+        square(n11 + n01 - ratio * (n11 + n10)) > square(CRITICAL_95) * variance
     }
 }
 
@@ -564,16 +591,4 @@ fn stretch(error: f64, crude_error: f64) -> f64 {
     } else {
         1.0
     }
-}
-
-fn number_needed_to_treat(
-    difference: Estimate,
-    interval: (f64, f64),
-) -> Option<NumberNeededToTreat> {
-    // A negative difference is a benefit; `0.0 -` rather than negation avoids a negative zero.
-    let per_event = |difference: f64| 1.0 / (0.0 - difference);
-    (!difference.value.is_nan()).then(|| NumberNeededToTreat {
-        value: per_event(difference.value),
-        interval: (per_event(interval.0), per_event(interval.1)),
-    })
 }

@@ -65,6 +65,14 @@ impl Cause {
         Self::Censored,
     ];
 
+    /// The causes that are events, in axis order.
+    pub const EVENTS: [Self; CAUSES - 1] = [
+        Self::LocalResidual,
+        Self::LocalReseeded,
+        Self::Distant,
+        Self::OtherDeath,
+    ];
+
     /// Name in files.
     pub const fn name(self) -> &'static str {
         match self {

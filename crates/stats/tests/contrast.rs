@@ -7,9 +7,12 @@
 mod common;
 
 use common::{close, populations, record, shape, tally_of, tally_of_pairs};
+use proptest::collection::vec;
 use proptest::prelude::*;
-use reseed_stats::estimate::{contrast, contrasts};
-use reseed_stats::{ArmRecord, Contrast, Endpoint, Estimate, ExitKind, Tally};
+use reseed_stats::curve::{Quantity, paired_difference};
+use reseed_stats::estimate::{contrast, contrasts, mean_contrast};
+use reseed_stats::share::counterfactual_shares;
+use reseed_stats::{ArmRecord, Contrast, Endpoint, Estimate, ExitKind, MeanContrast, Tally};
 
 const Z: f64 = 1.959963984540054;
 
@@ -268,6 +271,73 @@ fn censoring_takes_the_observed_correlation() {
     assert_close(distances(&found), expected, 1e-12);
 }
 
+/// Bins in which the event happens in the control and in the arm.
+type Events = (Option<usize>, Option<usize>);
+
+const BINS: usize = 8;
+
+fn mean_of(events: &[Events]) -> MeanContrast {
+    let record = |bin: Option<usize>| match bin {
+        Some(bin) => record(ExitKind::Event, bin, 0),
+        None => record(ExitKind::Censored, BINS - 1, 0),
+    };
+    let pairs = events
+        .iter()
+        .map(|(control, arm)| (record(*control), record(*arm)));
+    let edges: Vec<f64> = (0..=BINS).map(|edge| 2.0 * edge as f64).collect();
+    mean_contrast(
+        &tally_of_pairs(BINS, pairs),
+        &[0],
+        1,
+        Endpoint::Rfs,
+        &edges,
+        BINS - 1,
+    )
+}
+
+/// The same from the patients themselves, with events in the middles of the bins.
+fn mean_of_patients(events: &[Events]) -> Estimate {
+    let exit = |bin: Option<usize>| match bin {
+        Some(bin) => (2.0 * bin as f64 + 1.0, Some(0)),
+        None => (2.0 * BINS as f64, None),
+    };
+    let pairs: Vec<_> = events
+        .iter()
+        .map(|(control, arm)| [exit(*control), exit(*arm)])
+        .collect();
+    let horizon = 2.0 * BINS as f64;
+    paired_difference(1, &pairs, Quantity::MeanLost { cause: 0, horizon })
+}
+
+#[test]
+fn time_lost_without_patients_is_unknown() {
+    let found = mean_of(&[]);
+    assert!(found.difference.value.is_nan() && found.difference_interval.0.is_nan());
+}
+
+/// Where everybody differs in the end there is no chance left but in when.
+#[test]
+fn time_lost_by_everybody_has_a_plain_interval() {
+    let found = mean_of(&[(Some(1), None), (Some(5), None), (Some(6), None)]);
+    let (lower, upper) = found.difference_interval;
+    let distance = Z * found.difference.standard_error;
+    assert!(distance > 1.0);
+    let value = found.difference.value;
+    assert_close((lower, upper), (value - distance, value + distance), 1e-12);
+}
+
+#[test]
+fn counterfactual_shares_count_pairs() {
+    let found = counterfactual_shares(&pairs(1, 7, 2, 12), &[0], 1, Endpoint::Local, 0);
+    assert_eq!((found.benefit.part, found.benefit.whole), (7, 22));
+    assert_eq!((found.harm.part, found.harm.whole), (2, 22));
+    assert!(found.complete);
+    let left = record(ExitKind::Censored, 0, 0);
+    let tally = tally_of_pairs(2, [(left, record(ExitKind::Event, 1, 0))]);
+    let at = |bin| counterfactual_shares(&tally, &[0], 1, Endpoint::Local, bin);
+    assert!(at(0).complete && !at(1).complete);
+}
+
 proptest! {
     #[test]
     fn intervals_hold_the_estimate((shape, patients) in populations()) {
@@ -329,5 +399,28 @@ proptest! {
                 }
             }
         }
+    }
+
+    /// Differences that last have the patients' own error; others a larger one.
+    #[test]
+    fn time_lost_has_the_error_of_its_patients_or_a_larger_one(
+        events in vec((prop::option::of(0..BINS), prop::option::of(0..BINS)), 1..60),
+        prevented in vec(any::<bool>(), 60),
+    ) {
+        let exact = mean_of_patients(&events);
+        let found = mean_of(&events).difference;
+        prop_assert!(close(found.value, exact.value, 1e-9));
+        prop_assert!(found.standard_error >= exact.standard_error - 1e-7);
+
+        let lasting: Vec<Events> = events
+            .iter()
+            .zip(&prevented)
+            .map(|((event, _), prevented)| (*event, event.filter(|_| !prevented)))
+            .collect();
+        let exact = mean_of_patients(&lasting);
+        let found = mean_of(&lasting);
+        prop_assert!(close(found.difference.standard_error, exact.standard_error, 1e-7));
+        let (lower, upper) = found.difference_interval;
+        prop_assert!(lower < upper && lower <= exact.value && exact.value <= upper);
     }
 }
