@@ -342,7 +342,7 @@ pub(crate) struct JoinWork {
     pub(crate) spool: Option<PathBuf>,
 
     /// Seconds until this machine is taken away: no shard is begun that cannot be finished
-    /// before, and the worker stops its grace time earlier [default: until SLURM_JOB_END_TIME, if
+    /// before, and the worker stops five seconds earlier [default: until SLURM_JOB_END_TIME, if
     /// that is set]
     #[arg(long, value_name = "S")]
     pub(crate) time_left: Option<u64>,

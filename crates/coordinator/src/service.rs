@@ -363,9 +363,16 @@ impl<F: Folder + Clone> Service<F> {
 
     fn part_is_refused(&self, error: ResultsError) -> Refusal {
         let kind = match &error {
-            ResultsError::Io { source, .. }
-                if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) =>
-            {
+            ResultsError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+                // Shared file systems may show it a little later.
+                self.desk().note_refused_part();
+                return Refusal {
+                    kind: Kind::Damaged,
+                    retry: Retry::Here,
+                    message: error.to_string(),
+                };
+            }
+            ResultsError::Io { source, .. } if source.kind() == ErrorKind::InvalidInput => {
                 Kind::Damaged
             }
             ResultsError::Io { .. } => return self.store_refuses(error),

@@ -896,7 +896,7 @@ impl Agent {
     /// When the worker stops because the machine will be taken away.
     fn stops_at(&self) -> Option<Millis> {
         let ends_at = self.settings.ends_at?;
-        Some(ends_at.saturating_sub(self.settings.grace_ms))
+        Some(ends_at.saturating_sub(self.settings.grace_ms.min(END_MARGIN_MS)))
     }
 
     fn hand_back_queue(&mut self, actions: &mut Vec<Action>) {

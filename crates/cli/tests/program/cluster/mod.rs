@@ -14,7 +14,8 @@ use std::time::Instant;
 
 use crate::bench::Bench;
 use process::{
-    COORDINATE, PATIENCE, Process, coordinator, status, until, wait_for_parts, wait_for_status,
+    COORDINATE, PATIENCE, Process, announced, coordinator, status, until, wait_for_parts,
+    wait_for_status,
 };
 
 #[test]
@@ -40,6 +41,24 @@ fn two_workers_give_the_result_of_one_run() {
         "{}",
         again.stderr
     );
+}
+
+#[test]
+fn two_workers_end_a_run_with_a_precision_where_one_run_ends() {
+    let bench = Bench::new();
+    let precise = "small.toml --patients 60000 --precision 0.2";
+    let golden = bench.golden_of(precise);
+    let line = format!("coordinate {precise} --store s --no-progress --listen 127.0.0.1:0");
+    let (coordinator, url) = announced(Process::start(&bench, &line));
+    let work =
+        |threads| Process::start(&bench, &format!("work --connect {url} --threads {threads}"));
+    let workers = [work(1), work(2)];
+    let said = coordinator.ends(0);
+    assert!(said.contains("after 25,000 patients"), "{said}");
+    for worker in workers {
+        worker.ends(0);
+    }
+    assert_eq!(bench.digest("s/result.h5"), golden);
 }
 
 #[test]
