@@ -27,6 +27,8 @@ use crate::service::Service;
 
 /// Between two looks at the state of the run.
 const TICK: Duration = Duration::from_millis(100);
+/// Between two reports to whoever started the coordinator.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
 /// How long workers have, after the end, to hear of it.
 const FAREWELL_MAX: Duration = Duration::from_secs(3);
 /// How long calls have to end when the coordinator stops.
@@ -235,16 +237,17 @@ async fn until_ended(
     news: &Notify,
     watch: &mut impl FnMut(&StatusReport),
 ) -> Result<bool, CoordinateError> {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let [mut ticks, mut reports] = [TICK, REPORT_EVERY].map(tokio::time::interval);
+    for interval in [&mut ticks, &mut reports] {
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
     loop {
         tokio::select! {
             _ = ticks.tick() => {
-                let report = blocking(service, move |service| {
-                    let now = clock.now();
-                    service.tick(now);
-                    service.report(now)
-                });
+                blocking(service, move |service| service.tick(clock.now())).await?;
+            }
+            _ = reports.tick() => {
+                let report = blocking(service, move |service| service.report(clock.now()));
                 watch(&report.await?);
             }
             () = news.notified() => {}
