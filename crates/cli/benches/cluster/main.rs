@@ -15,11 +15,11 @@ use clap::Parser;
 #[command(about = "Measures clusters of real processes on this machine")]
 struct Options {
     /// Patients of the run that a cluster and `reseed run` are compared on
-    #[arg(long, default_value_t = 4_000_000)]
+    #[arg(long, default_value_t = 10_000_000)]
     patients: u64,
 
     /// Repeats of that comparison; 0 leaves it out
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     rounds: usize,
 
     /// Connections to one coordinator; 0 leaves them out
