@@ -94,7 +94,7 @@ impl World {
         }
     }
 
-    /// Somebody starts the workers that believed the run finished: a part has decayed since.
+    /// Somebody starts the workers that believed the run finished, though a part has decayed.
     pub(super) fn call_back_workers(&mut self) {
         for worker in 0..self.machines.len() {
             if std::mem::take(&mut self.machines[worker].believes_finished) {
@@ -241,6 +241,8 @@ impl World {
                 self.log
                     .say(format_args!("coordinator {number} cannot merge: {problem}"));
                 self.bury(number);
+                // Another coordinator may have opened the store already, and wait for them.
+                self.call_back_workers();
                 return self.supervise();
             }
             Err(problem) => self
