@@ -365,12 +365,7 @@ impl<F: Folder + Clone> Service<F> {
         let kind = match &error {
             ResultsError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
                 // Shared file systems may show it a little later.
-                self.desk().note_refused_part();
-                return Refusal {
-                    kind: Kind::Damaged,
-                    retry: Retry::Here,
-                    message: error.to_string(),
-                };
+                return self.send_again(error.to_string());
             }
             ResultsError::Io { source, .. } if source.kind() == ErrorKind::InvalidInput => {
                 Kind::Damaged
@@ -385,14 +380,19 @@ impl<F: Folder + Clone> Service<F> {
 
     /// The stream was cut or goes on too long; the worker's own copy may be good.
     fn wrong_length(&self, header: &PartHeader, arrived_bytes: u64) -> Refusal {
+        self.send_again(format!(
+            "{arrived_bytes} bytes of a part of {} arrived; send it again",
+            header.file_bytes
+        ))
+    }
+
+    /// Refuses a part that may arrive whole the next time.
+    fn send_again(&self, message: String) -> Refusal {
         self.desk().note_refused_part();
         Refusal {
             kind: Kind::Damaged,
             retry: Retry::Here,
-            message: format!(
-                "{arrived_bytes} bytes of a part of {} arrived; send it again",
-                header.file_bytes
-            ),
+            message,
         }
     }
 

@@ -23,13 +23,17 @@ pub fn grouped(number: u64) -> String {
 
 /// A number that is not negative, rounded, with its thousands grouped.
 pub fn rounded(number: f64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the cast saturates, and what is counted is not negative"
-    )]
-    let whole = number.round() as u64;
-    grouped(whole)
+    grouped(whole(number))
+}
+
+/// The nearest whole number; 0 for what is negative.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates"
+)]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
 }
 
 /// How much of a whole, rounded down, so that only what is complete has 100 %: `59.2 %`.
@@ -40,12 +44,7 @@ pub fn percent(part: u64, whole: u64) -> String {
 
 /// A time in its two largest units: `7 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`.
 pub fn duration(seconds: f64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the cast saturates"
-    )]
-    let seconds = seconds.round() as u64;
+    let seconds = whole(seconds);
     let (large, small) = match seconds {
         0..MINUTE_SECONDS => return format!("{seconds} s"),
         MINUTE_SECONDS..HOUR_SECONDS => ((MINUTE_SECONDS, "min"), (1, "s")),

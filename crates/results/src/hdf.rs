@@ -185,7 +185,8 @@ pub(crate) fn checked_text(text: &VarLenUnicode, name: &str) -> Result<String, F
     Ok(text.map_err(|_| format!("{name} is not UTF-8"))?.to_owned())
 }
 
-fn texts<S: AsRef<str>>(values: &[S]) -> Result<Vec<VarLenUnicode>, Fault> {
+/// Texts as HDF5 wants them.
+pub(crate) fn texts<S: AsRef<str>>(values: &[S]) -> Result<Vec<VarLenUnicode>, Fault> {
     values.iter().map(|value| text(value.as_ref())).collect()
 }
 

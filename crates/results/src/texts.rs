@@ -11,7 +11,7 @@ use hdf5::{Dataset, Group, H5Type, Location};
 
 use crate::hdf::{
     Fault, check_type, checked_text, describe, ensure, list_length, open_dataset, read_attribute,
-    read_list, read_texts, text, write_array, write_list_attribute, write_text_attribute,
+    read_list, read_texts, text, texts, write_array, write_list_attribute, write_text_attribute,
     write_texts,
 };
 use crate::layout::LIST_MAX;
@@ -88,10 +88,7 @@ impl TextForm {
         values: &[S],
     ) -> Result<(), Fault> {
         match self {
-            Self::Native => {
-                let texts: Result<Vec<_>, _> = values.iter().map(|v| text(v.as_ref())).collect();
-                write_list_attribute(at, name, &texts?)
-            }
+            Self::Native => write_list_attribute(at, name, &texts(values)?),
             Self::Bytes => write_list_attribute(at, name, &bytes(values)?),
         }
     }

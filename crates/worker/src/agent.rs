@@ -554,10 +554,7 @@ impl Agent {
         now: Millis,
         actions: &mut Vec<Action>,
     ) {
-        let mut tries = match self.work.get(&key(&range)).map(|work| work.stage) {
-            Some(Stage::Delivering { tries }) => tries,
-            _ => 0,
-        };
+        let mut tries = self.tries(&range);
         // A stream that was cut is the network's fault, unless it is cut every time.
         tries += u32::from(refusal.kind == Kind::Damaged);
         match refusal.retry {
@@ -594,11 +591,15 @@ impl Agent {
 
     fn undeliver(&mut self, call: &Call, now: Millis) {
         if let Call::Deliver { range } = call {
-            let tries = match self.work.get(&key(range)).map(|work| work.stage) {
-                Some(Stage::Delivering { tries }) => tries,
-                _ => 0,
-            };
-            self.set_finished(range, tries, now);
+            self.set_finished(range, self.tries(range), now);
+        }
+    }
+
+    /// How often the stream of a part under way was cut before.
+    fn tries(&self, range: &Range<u64>) -> u32 {
+        match self.work.get(&key(range)).map(|work| work.stage) {
+            Some(Stage::Delivering { tries }) => tries,
+            _ => 0,
         }
     }
 
@@ -671,12 +672,7 @@ impl Agent {
             self.stop(now, actions);
         }
         match self.ending.clone() {
-            Some(Ending::Over(outcome)) => {
-                if self.count(|stage| stage == Stage::Aborting) == 0 {
-                    self.exit(outcome, actions);
-                }
-                return;
-            }
+            Some(Ending::Over(outcome)) => return self.exit_when_idle(outcome, actions),
             Some(Ending::Stop { until }) if self.must_hurry(until, now) => {
                 self.drop_where(actions, |work| {
                     matches!(work.stage, Stage::Computing { .. })
@@ -729,7 +725,8 @@ impl Agent {
     fn reconnect(&mut self, now: Millis, actions: &mut Vec<Action>) {
         if now.saturating_sub(self.lost_at) > self.settings.patience_ms {
             let outcome = Outcome::Unreachable(self.why_lost.clone());
-            return self.over_and_out(outcome, actions);
+            self.over(outcome.clone(), actions);
+            return self.exit_when_idle(outcome, actions);
         }
         self.link = Link::Registering;
         let holding = self
@@ -742,11 +739,9 @@ impl Agent {
         });
     }
 
-    fn over_and_out(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
-        self.over(outcome, actions);
-        if let Some(Ending::Over(outcome)) = self.ending.clone()
-            && self.count(|stage| stage == Stage::Aborting) == 0
-        {
+    /// Ends once no thread has anything to give up.
+    fn exit_when_idle(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
+        if self.count(|stage| stage == Stage::Aborting) == 0 {
             self.exit(outcome, actions);
         }
     }
@@ -864,12 +859,11 @@ impl Agent {
         threads
     }
 
-    /// Gives a shard to the thread that is free first; returns when it is begun and finished.
-    fn assign(&self, threads: &mut [Millis], range: &Range<u64>) -> Option<(Millis, Millis)> {
+    /// Gives a shard to the thread that is free first; returns when it is finished.
+    fn assign(&self, threads: &mut [Millis], range: &Range<u64>) -> Option<Millis> {
         let thread = threads.iter_mut().min()?;
-        let begun_at = *thread;
-        *thread = begun_at.saturating_add(self.takes_ms(range));
-        Some((begun_at, *thread))
+        *thread = thread.saturating_add(self.takes_ms(range));
+        Some(*thread)
     }
 
     /// How long a thread computes a shard, ms.
@@ -880,17 +874,14 @@ impl Agent {
         u64::try_from(takes_ms).unwrap_or(u64::MAX)
     }
 
-    /// Whether the next shard can be finished and delivered before the machine is taken away,
-    /// and begun before the worker stops. If so, a thread is taken for it.
+    /// Whether the next shard can be finished and delivered before the machine is taken away. If
+    /// so, a thread is taken for it.
     fn has_time_for(&self, range: &Range<u64>, threads: &mut [Millis]) -> bool {
         let Some(ends_at) = self.settings.ends_at else {
             return true;
         };
         self.assign(threads, range)
-            .is_some_and(|(begun_at, done_at)| {
-                done_at.saturating_add(END_MARGIN_MS) <= ends_at
-                    && self.stops_at().is_none_or(|stops_at| begun_at < stops_at)
-            })
+            .is_some_and(|done_at| done_at.saturating_add(END_MARGIN_MS) <= ends_at)
     }
 
     /// When the worker stops because the machine will be taken away.
@@ -900,14 +891,7 @@ impl Agent {
     }
 
     fn hand_back_queue(&mut self, actions: &mut Vec<Action>) {
-        let queued: Vec<u64> = self
-            .work
-            .values()
-            .filter(|work| work.stage == Stage::Queued)
-            .map(|work| work.attempt)
-            .collect();
-        self.work.retain(|_, work| work.stage != Stage::Queued);
-        self.release(queued, actions);
+        self.drop_where(actions, |work| work.stage == Stage::Queued);
     }
 
     /// Hands back leases. Those that nobody is there to take run out by themselves.
@@ -959,6 +943,7 @@ const FINISHED: Stage = Stage::Finished {
     not_before: 0,
 };
 
-fn key(range: &Range<u64>) -> (u64, u64) {
+/// What ranges are ordered by.
+pub(crate) fn key(range: &Range<u64>) -> (u64, u64) {
     (range.start, range.end)
 }

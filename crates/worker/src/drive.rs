@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::{Instrument, Span, info_span};
 
-use crate::agent::{Action, Agent, Call, Event, Outcome, Settings};
+use crate::agent::{Action, Agent, Call, Event, Outcome, Settings, key};
 use crate::calls::Line;
 use crate::compute::{self, Computed, Job, Prepared};
 use crate::spool::Spool;
@@ -178,32 +178,29 @@ impl Driver {
     }
 
     fn computed(&mut self, computed: Computed) -> Event {
-        let forget = |under_way: &mut BTreeMap<(u64, u64), UnderWay>, range: &Range<u64>| {
-            under_way.remove(&(range.start, range.end));
-        };
         match computed {
             Computed::Part { info, seconds } => {
                 let PartInfo { range, digest, .. } = &info;
-                let span = self.spans.get(&(range.start, range.end));
+                let span = self.spans.get(&key(range));
                 tracing::info!(parent: span.and_then(Span::id), seconds, %digest, "computed a shard");
-                forget(&mut self.under_way, range);
+                self.under_way.remove(&key(range));
                 self.spool.note(&info);
                 let range = info.range;
                 Event::Computed { range, seconds }
             }
             Computed::Aborted(range) => {
-                forget(&mut self.under_way, &range);
-                self.spans.remove(&(range.start, range.end));
+                self.under_way.remove(&key(&range));
+                self.spans.remove(&key(&range));
                 Event::Aborted { range }
             }
             Computed::Failed(range, error) => {
-                let span = self.spans.remove(&(range.start, range.end));
+                let span = self.spans.remove(&key(&range));
                 tracing::error!(parent: span.as_ref().and_then(Span::id), "{error}");
-                forget(&mut self.under_way, &range);
+                self.under_way.remove(&key(&range));
                 Event::Failed { range, error }
             }
             Computed::Unkept(range, error) => {
-                forget(&mut self.under_way, &range);
+                self.under_way.remove(&key(&range));
                 let problem = error.to_string();
                 Event::Unkept { range, problem }
             }
@@ -224,13 +221,13 @@ impl Driver {
             Action::Pulse { held } => self.pulse(&held),
             Action::Compute { range, attempt } => self.compute(range, attempt),
             Action::Abort { range } => {
-                if let Some(shard) = self.under_way.get(&(range.start, range.end)) {
+                if let Some(shard) = self.under_way.get(&key(&range)) {
                     shard.stop.store(true, Ordering::Relaxed);
                 }
             }
             Action::Deliver { range, attempt } => self.deliver(range, attempt),
             Action::Discard { range } => {
-                self.spans.remove(&(range.start, range.end));
+                self.spans.remove(&key(&range));
                 self.spool.remove(&range);
             }
             Action::Release { attempts } => {
@@ -351,7 +348,7 @@ impl Driver {
 
     fn pulse(&mut self, held: &[(u64, Range<u64>)]) {
         let done = |range: &Range<u64>| {
-            let shard = self.under_way.get(&(range.start, range.end));
+            let shard = self.under_way.get(&key(range));
             shard.map_or(0, |shard| shard.done.load(Ordering::Relaxed))
         };
         let pulse = Pulse {
@@ -391,7 +388,7 @@ impl Driver {
             done: Arc::clone(&shard.done),
             range: range.clone(),
         };
-        self.under_way.insert((range.start, range.end), shard);
+        self.under_way.insert(key(&range), shard);
         // Threads live as long as the sender does.
         let _ = self.jobs.send(job);
     }

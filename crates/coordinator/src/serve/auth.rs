@@ -29,6 +29,8 @@ use tonic::Status;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::message::Credential;
+
 /// Longest common name that is kept, characters (the limit of X.520).
 const NAME_LEN_MAX: usize = 64;
 
@@ -50,9 +52,9 @@ pub struct Peer {
 pub struct PeerCertificate {
     /// Common name of the subject, at most 64 characters; empty if it has none.
     pub common_name: String,
-    /// SHA-256 of the certificate, hex, as `openssl x509 -fingerprint -sha256` has it without
-    /// colons.
-    pub fingerprint: String,
+    /// What tells its owner from others: the SHA-256 of the certificate, as `openssl x509
+    /// -fingerprint -sha256` prints it.
+    pub credential: Credential,
     /// The highest role that it gives.
     pub role: Role,
 }
@@ -67,18 +69,16 @@ impl PeerCertificate {
                 .and_then(|name| name.as_str().ok())
                 .map(|name| name.chars().take(NAME_LEN_MAX).collect())
                 .unwrap_or_default(),
-            fingerprint: fingerprint(certificate),
+            credential: credential(certificate)?,
             role: role(&parsed),
         })
     }
 }
 
-fn fingerprint(certificate: &[u8]) -> String {
+fn credential(certificate: &[u8]) -> Option<Credential> {
     let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
-    digest
-        .as_ref()
-        .iter()
-        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    // A SHA-256 has 32 bytes.
+    digest.as_ref().try_into().ok().map(Credential)
 }
 
 fn role(certificate: &X509Certificate<'_>) -> Role {
@@ -346,7 +346,7 @@ mod tests {
     fn certificate(role: Role) -> PeerCertificate {
         PeerCertificate {
             common_name: "someone".into(),
-            fingerprint: String::new(),
+            credential: Credential([0; 32]),
             role,
         }
     }
