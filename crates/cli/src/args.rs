@@ -115,6 +115,32 @@ Examples:
                                                                known to 0.05 percentage points
   reseed run breast --first-patient 1000000 --out second.h5    the second million; see `merge`")]
 pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) chosen: TrialChoice,
+
+    /// Index of the first patient to screen
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) first_patient: u64,
+
+    /// Result file [default: the trial's name with .h5]
+    #[arg(long, short, value_name = "FILE.h5")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Replace an existing result of another run
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) work: Work,
+
+    /// Print a summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to simulate: a trial, and what to change in it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrialChoice {
     /// Trial file, or name of a preset (see `reseed trial presets`)
     pub(crate) trial: String,
 
@@ -135,28 +161,9 @@ pub(crate) struct Run {
     #[arg(long, value_name = "S")]
     pub(crate) seed: Option<u64>,
 
-    /// Index of the first patient to screen
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) first_patient: u64,
-
     /// Keep a record of every enrolled patient
     #[arg(long)]
     pub(crate) records: bool,
-
-    /// Result file [default: the trial's name with .h5]
-    #[arg(long, short, value_name = "FILE.h5")]
-    pub(crate) out: Option<PathBuf>,
-
-    /// Replace an existing result of another run
-    #[arg(long)]
-    pub(crate) force: bool,
-
-    #[command(flatten)]
-    pub(crate) work: Work,
-
-    /// Print a summary as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// How to compute; changes nothing in the result.
@@ -195,25 +202,8 @@ Examples:
   reseed coordinate mine.toml --store mine.store --listen 0.0.0.0:7461 --keys keys
   reseed coordinate breast --precision 0.01 --patients 1000000000 --store s --listen 127.0.0.1:0")]
 pub(crate) struct Coordinate {
-    /// Trial file, or name of a preset (see `reseed trial presets`)
-    pub(crate) trial: String,
-
-    /// Patients to screen [default: the trial's]
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub(crate) patients: Option<u64>,
-
-    /// Stop once half the width of the primary comparison's 95 % interval is below this,
-    /// percentage points; see `reseed run --help` [default: the trial's]
-    #[arg(long, value_name = "POINTS", value_parser = precision)]
-    pub(crate) precision: Option<f64>,
-
-    /// Seed of all randomness [default: the trial's]
-    #[arg(long, value_name = "S")]
-    pub(crate) seed: Option<u64>,
-
-    /// Keep a record of every enrolled patient
-    #[arg(long)]
-    pub(crate) records: bool,
+    #[command(flatten)]
+    pub(crate) chosen: TrialChoice,
 
     /// Folder of what is committed; made if it is absent
     #[arg(long, value_name = "DIR")]

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use reseed_trial::Trial;
 
+use crate::args::TrialChoice;
 use crate::exit::Failure;
+use crate::precision;
 
 /// Longest trial file, bytes. Real ones have some thousand.
 const TRIAL_BYTES_MAX: u64 = 1 << 20;
@@ -24,6 +26,17 @@ pub(crate) fn trial(source: &str) -> Result<Trial, Failure> {
     }
     let text = read(source)?;
     Ok(Trial::parse(source, &text)?)
+}
+
+/// Reads the trial that the command line names, and changes what it says to change.
+pub(crate) fn chosen(choice: &TrialChoice) -> Result<Trial, Failure> {
+    let mut chosen = trial(&choice.trial)?;
+    chosen.records |= choice.records;
+    chosen.patients = choice.patients.unwrap_or(chosen.patients);
+    chosen.precision = choice.precision.or(chosen.precision);
+    chosen.seed = choice.seed.unwrap_or(chosen.seed);
+    precision::check(&chosen)?;
+    Ok(chosen)
 }
 
 fn read(source: &str) -> Result<String, Failure> {

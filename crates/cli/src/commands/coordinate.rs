@@ -25,7 +25,7 @@ const FILES_MAX: usize = 512;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Failure> {
-    let trial = trial(args)?;
+    let trial = source::chosen(&args.chosen)?;
     let store = access::make_folder(&args.store)?;
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| args.store.join("result.h5"));
@@ -76,16 +76,6 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
                 .tell("is complete", args.json, chatter)
         }
     }
-}
-
-fn trial(args: &Coordinate) -> Result<Trial, Failure> {
-    let mut trial = source::trial(&args.trial)?;
-    trial.records |= args.records;
-    trial.patients = args.patients.unwrap_or(trial.patients);
-    trial.precision = args.precision.or(trial.precision);
-    trial.seed = args.seed.unwrap_or(trial.seed);
-    precision::check(&trial)?;
-    Ok(trial)
 }
 
 fn terms(args: &Coordinate, trial: &Trial, store: &Path) -> Result<Terms, Failure> {

@@ -14,12 +14,7 @@ use crate::output::Chatter;
 use crate::{precision, source};
 
 pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
-    let mut trial = source::trial(&args.trial)?;
-    trial.records |= args.records;
-    trial.patients = args.patients.unwrap_or(trial.patients);
-    trial.precision = args.precision.or(trial.precision);
-    trial.seed = args.seed.unwrap_or(trial.seed);
-    precision::check(&trial)?;
+    let trial = source::chosen(&args.chosen)?;
     let out = args
         .out
         .clone()
