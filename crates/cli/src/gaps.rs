@@ -180,6 +180,7 @@ fn missing(
     let shard_patients =
         shard_patients.unwrap_or_else(|| shards::shard_patients(work, first.start, patients));
     let cut = Cut {
+        block_patients: goal.trial.block_patients.unwrap_or(1),
         boundaries: parts.looks().to_vec(),
         ..Cut::even(shard_patients)
     };
@@ -325,6 +326,7 @@ impl Sink for Parts {
             range: shard.output.range,
             tally: shard.output.tally,
             records: shard.output.records,
+            blocks: shard.output.blocks,
             attempt: Attempt {
                 worker: self.worker.clone(),
                 number: u32::try_from(shard.attempt.0).unwrap_or(u32::MAX),

@@ -15,6 +15,13 @@ pub(crate) fn check(trial: &Trial) -> Result<(), Failure> {
                 .into(),
         ));
     }
+    if trial.precision.is_some() && trial.block_patients.is_some() {
+        return Err(Failure::Usage(
+            "a run with blocks cannot end at a precision (a block has a number of patients of its \
+             own); leave out --precision, or run.block_patients in the trial file"
+                .into(),
+        ));
+    }
     Ok(())
 }
 

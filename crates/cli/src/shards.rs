@@ -204,7 +204,7 @@ impl<S: Sink> Desk<'_, S> {
             self.work.seed,
             &output.range,
             &output.tally,
-            &output.records,
+            [&output.records, &output.blocks],
         );
         let event = Event::Deliver {
             worker: SELF,

@@ -32,7 +32,7 @@ pub(crate) fn trial(source: &str) -> Result<Trial, Failure> {
 pub(crate) fn chosen(choice: &TrialChoice) -> Result<Trial, Failure> {
     let mut chosen = trial(&choice.trial)?;
     chosen.records |= choice.records;
-    chosen.patients = choice.patients.unwrap_or(chosen.patients);
+    chosen.patients = chosen.whole_blocks(choice.patients.unwrap_or(chosen.patients));
     chosen.precision = choice.precision.or(chosen.precision);
     chosen.seed = choice.seed.unwrap_or(chosen.seed);
     precision::check(&chosen)?;

@@ -25,6 +25,8 @@ const PLAN: &str = "plan";
 const ATTEMPTS_PER_EPOCH: u64 = 1 << 32;
 /// What a part may take besides its counts and records: names, edges, the structure of the file.
 const PART_BASE_BYTES: u64 = 4 << 20;
+/// What the row of a block may take: columns by arm, endpoint, size and look.
+const BLOCK_ROW_BYTES_MAX: u64 = 1 << 20;
 /// What the records of a patient may take for each arm: 64 columns, the most that a file may have.
 const RECORD_BYTES_MAX: u64 = 64 * 8;
 
@@ -154,6 +156,7 @@ fn shards<F: Folder>(
     committed: &[(Range<u64>, Digest)],
 ) -> Result<Vec<Planned>, OpenError> {
     let mut cut = cut_of(store.folder(), terms)?;
+    cut.block_patients = terms.trial.block_patients.unwrap_or(1);
     cut.boundaries = front.map_or_else(Vec::new, |front| front.looks().to_vec());
     let ranges: Vec<Range<u64>> = committed.iter().map(|(range, _)| range.clone()).collect();
     let missing = plan(&terms.target, &ranges, &cut)?;
@@ -183,9 +186,8 @@ fn cut_of(folder: &impl Folder, terms: &Terms) -> Result<Cut, ResultsError> {
         chosen
     };
     Ok(Cut {
-        shard_patients,
         lead_in_patients,
-        boundaries: Vec::new(),
+        ..Cut::even(shard_patients)
     })
 }
 
@@ -214,6 +216,10 @@ fn part_bytes_max(terms: &Terms, patients: u64) -> u64 {
     let tally = Tally::empty(terms.trial.shape());
     let counts: usize = tally.tables().iter().map(|table| table.values.len()).sum();
     let text = terms.identity.trial_toml.len() as u64;
+    let blocks = match terms.trial.block_patients {
+        Some(block_patients) => (patients / block_patients).saturating_mul(BLOCK_ROW_BYTES_MAX),
+        None => 0,
+    };
     let records = if terms.trial.records {
         let rows = patients.saturating_mul(terms.trial.shape().arms as u64);
         rows.saturating_mul(RECORD_BYTES_MAX)
@@ -221,7 +227,9 @@ fn part_bytes_max(terms: &Terms, patients: u64) -> u64 {
         0
     };
     let sum = PART_BASE_BYTES + text + 2 * 8 * counts as u64;
-    sum.saturating_add(records).min(PART_BYTES_MAX)
+    sum.saturating_add(records)
+        .saturating_add(blocks)
+        .min(PART_BYTES_MAX)
 }
 
 fn offer<F: Folder>(store: &Store<F>, terms: &Terms, part_bytes_max: u64) -> Offer {

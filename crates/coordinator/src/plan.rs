@@ -51,6 +51,9 @@ pub struct Cut {
     /// Patients at the beginning of the target that come in shards of a sixteenth of the size,
     /// rounded down; 0 for none.
     pub lead_in_patients: u64,
+    /// Patients that must not be cut: every edge but the boundaries is a multiple of so many,
+    /// counted from the target's first patient. Sizes are rounded up to it.
+    pub block_patients: u64,
     /// Patients at which a shard begins in any case, because a stopping rule looks at those
     /// before. Those outside the target mean nothing.
     pub boundaries: Vec<u64>,
@@ -62,6 +65,7 @@ impl Cut {
         Self {
             shard_patients,
             lead_in_patients: 0,
+            block_patients: 1,
             boundaries: Vec::new(),
         }
     }
@@ -79,7 +83,7 @@ pub fn plan(
     committed: &[Range<u64>],
     cut: &Cut,
 ) -> Result<Vec<Range<u64>>, PlanError> {
-    if cut.shard_patients == 0 {
+    if cut.shard_patients == 0 || cut.block_patients == 0 {
         return Err(PlanError::EmptyShard);
     }
     let gaps = gaps(target, committed)?;
@@ -135,12 +139,16 @@ struct Grid {
 
 impl Grid {
     fn new(target: &Range<u64>, cut: &Cut) -> Self {
-        let fine = (cut.shard_patients / LEAD_IN_DIVISOR).max(1);
+        let whole = |patients: u64| {
+            let rounded = patients.checked_next_multiple_of(cut.block_patients);
+            rounded.unwrap_or(u64::MAX)
+        };
+        let fine = whole((cut.shard_patients / LEAD_IN_DIVISOR).max(1));
         let mut grid = Self {
             start: target.start,
             fine,
             fine_until: cut.lead_in_patients / fine * fine,
-            coarse: cut.shard_patients,
+            coarse: whole(cut.shard_patients),
             others: Vec::new(),
         };
         let mut others = cut.boundaries.clone();
@@ -260,6 +268,19 @@ mod tests {
     }
 
     #[test]
+    fn blocks_are_not_cut() {
+        let cut = Cut {
+            lead_in_patients: 90,
+            block_patients: 30,
+            ..Cut::even(100)
+        };
+        assert_eq!(
+            plan(&(0..300), &[30..60], &cut),
+            Ok(vec![0..30, 60..90, 90..120, 120..240, 240..300])
+        );
+    }
+
+    #[test]
     fn boundaries_are_edges_whatever_their_order() {
         let cut = Cut {
             boundaries: vec![17, 8, 10, 0, 17, 30, 99],
@@ -282,6 +303,7 @@ mod tests {
             for lead_in_patients in [0, 1, 5, 17, 40, 100] {
                 let cut = Cut {
                     shard_patients,
+                    block_patients: 1,
                     lead_in_patients,
                     boundaries: vec![108, 117, 118, 150],
                 };

@@ -67,10 +67,13 @@ fn step(faults: Faults) -> impl Strategy<Value = Step> {
 /// Any grid, with its boundaries in any order and beyond the target too.
 fn cut() -> impl Strategy<Value = Cut> {
     let boundaries = prop::collection::vec(0u64..1500, 0..20);
-    (1u64..50, prop_oneof![Just(0), 0u64..200], boundaries).prop_map(
-        |(shard_patients, lead_in_patients, boundaries)| Cut {
+    let lead_in = prop_oneof![Just(0), 0u64..200];
+    let block = prop_oneof![Just(1), 1u64..20];
+    (1u64..50, lead_in, block, boundaries).prop_map(
+        |(shard_patients, lead_in_patients, block_patients, boundaries)| Cut {
             shard_patients,
             lead_in_patients,
+            block_patients,
             boundaries,
         },
     )
@@ -608,7 +611,8 @@ proptest! {
             .collect();
         let target = first..first + patients;
         let plan = plan(&target, &committed, &cut).expect("no overlap");
-        prop_assert!(plan.iter().all(|shard| shard.end - shard.start <= cut.shard_patients));
+        let longest = cut.shard_patients.next_multiple_of(cut.block_patients);
+        prop_assert!(plan.iter().all(|shard| shard.end - shard.start <= longest));
         for boundary in &cut.boundaries {
             prop_assert!(!plan.iter().any(|shard| shard.start < *boundary && *boundary < shard.end));
         }

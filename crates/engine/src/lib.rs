@@ -3,6 +3,7 @@
 //! An [`Engine`] belongs to one thread. What a shard yields depends on the trial, the seed and
 //! the range alone, so shards may be computed anywhere, in any order, and more than once.
 
+mod blocks;
 mod counting;
 mod pilot;
 mod records;
@@ -19,6 +20,7 @@ use thiserror::Error;
 
 pub use pilot::patients_per_second;
 
+use blocks::{Blocks, blocks_of};
 use counting::Counting;
 use records::Records;
 
@@ -42,6 +44,15 @@ pub struct ShardOutput {
     pub tally: Tally,
     /// A row per enrolled patient, if the trial keeps records; otherwise no columns.
     pub records: Vec<RecordColumn>,
+    /// A row per block, if the trial has blocks; otherwise no columns.
+    pub blocks: Vec<RecordColumn>,
+}
+
+/// What a simulation looks at and tells while it runs.
+#[derive(Clone, Copy)]
+struct Watch<'a> {
+    stop: &'a AtomicBool,
+    progress: &'a AtomicU64,
 }
 
 /// Why a shard was not simulated.
@@ -65,19 +76,53 @@ impl Engine {
         }
     }
 
-    /// Simulates a range of patients on the calling thread. `progress` counts them as they are
-    /// done.
+    /// Simulates a range of patients on the calling thread: whole blocks, if the trial has
+    /// blocks. `progress` counts them as they are done.
     ///
     /// # Errors
     /// [`EngineError::Stopped`] soon after `stop` becomes true.
+    ///
+    /// # Panics
+    /// If the range cuts a block.
     pub fn simulate(
         &mut self,
         range: Range<u64>,
         stop: &AtomicBool,
         progress: &AtomicU64,
     ) -> Result<ShardOutput, EngineError> {
-        let mut accumulator = Accumulator::new(self.trial.shape());
+        let watch = Watch { stop, progress };
         let mut records = self.trial.records.then(|| Records::new(&self.trial));
+        let (tally, blocks) = match self.trial.block_patients {
+            None => {
+                let tally = self.simulate_together(range.clone(), watch, records.as_mut())?;
+                (tally, Vec::new())
+            }
+            Some(block_patients) => {
+                let mut blocks = Blocks::new(&self.trial);
+                for block in blocks_of(&range, block_patients) {
+                    let patients = block * block_patients..(block + 1) * block_patients;
+                    let tally = self.simulate_together(patients, watch, records.as_mut())?;
+                    blocks.push(block, &tally);
+                }
+                blocks.finish()
+            }
+        };
+        Ok(ShardOutput {
+            range,
+            tally,
+            records: records.map_or_else(Vec::new, Records::into_columns),
+            blocks,
+        })
+    }
+
+    /// Simulates patients into one tally.
+    fn simulate_together(
+        &mut self,
+        range: Range<u64>,
+        Watch { stop, progress }: Watch<'_>,
+        mut records: Option<&mut Records>,
+    ) -> Result<Tally, EngineError> {
+        let mut accumulator = Accumulator::new(self.trial.shape());
         let mut next = range.start;
         while next < range.end {
             if stop.load(Ordering::Relaxed) {
@@ -85,16 +130,12 @@ impl Engine {
             }
             let until = range.end.min(next + PATIENTS_PER_LOOK);
             for index in next..until {
-                self.count(index, &mut accumulator, records.as_mut());
+                self.count(index, &mut accumulator, records.as_deref_mut());
             }
             progress.fetch_add(until - next, Ordering::Relaxed);
             next = until;
         }
-        Ok(ShardOutput {
-            range,
-            tally: accumulator.finish(),
-            records: records.map_or_else(Vec::new, Records::into_columns),
-        })
+        Ok(accumulator.finish())
     }
 
     fn count(&mut self, index: u64, accumulator: &mut Accumulator, records: Option<&mut Records>) {

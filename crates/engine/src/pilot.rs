@@ -8,7 +8,7 @@ use reseed_trial::Trial;
 
 use crate::Engine;
 
-/// Patients of the first batch; each is twice the one before.
+/// Patients of the first batch, if no block is larger; each is twice the one before.
 const BATCH_PATIENTS: u64 = 64;
 
 /// Patients that one thread simulates in a second, from a try of about this long on the first
@@ -22,7 +22,7 @@ pub fn patients_per_second(
 ) -> f64 {
     let mut engine = Engine::new(trial, seed);
     let ignored = AtomicU64::new(0);
-    let (mut next, mut batch) = (patients.start, BATCH_PATIENTS);
+    let (mut next, mut batch) = (patients.start, trial.whole_blocks(BATCH_PATIENTS));
     let start = Instant::now();
     while start.elapsed() < time && next < patients.end {
         let end = patients.end.min(next.saturating_add(batch));

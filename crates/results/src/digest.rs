@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use reseed_stats::{RecordColumn, RecordValues, Tally};
 
+use crate::records::Table;
+
 /// A BLAKE3 digest; prints as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
@@ -47,21 +49,24 @@ pub fn result_digest(canonical_trial: &str, seed: u64, tally: &Tally) -> Digest 
 }
 
 /// Digest of a part: the trial's fingerprint, the seed, the range of patients, the integer
-/// tallies and the records.
+/// tallies, and the tables of records and of blocks.
 pub fn part_digest(
     fingerprint: &[u8; 32],
     seed: u64,
     range: &Range<u64>,
     tally: &Tally,
-    records: &[RecordColumn],
+    [records, blocks]: [&[RecordColumn]; 2],
 ) -> Digest {
-    let mut writer = DigestWriter::part(fingerprint, seed, range, tally, records.len());
-    for column in records {
-        writer.column(
-            &ColumnHead::of(column),
-            column.rows().unwrap_or_default() as u64,
-        );
-        writer.values(&column.values);
+    let mut writer = DigestWriter::part(fingerprint, seed, range, tally);
+    for (table, columns) in [(Table::Patients, records), (Table::Blocks, blocks)] {
+        writer.table(table, columns.len());
+        for column in columns {
+            writer.column(
+                &ColumnHead::of(column),
+                column.rows().unwrap_or_default() as u64,
+            );
+            writer.values(&column.values);
+        }
     }
     writer.finish()
 }
@@ -132,13 +137,12 @@ impl DigestWriter {
         writer
     }
 
-    /// Starts the digest of a part; each of its columns follows.
+    /// Starts the digest of a part; its tables follow.
     pub(crate) fn part(
         fingerprint: &[u8; 32],
         seed: u64,
         range: &Range<u64>,
         tally: &Tally,
-        columns: usize,
     ) -> Self {
         let mut writer = Self::new("reseed part digest 1");
         writer.hasher.update(fingerprint);
@@ -146,8 +150,15 @@ impl DigestWriter {
         writer.number(range.start);
         writer.number(range.end);
         writer.tally(tally);
-        writer.number(columns as u64);
         writer
+    }
+
+    /// Starts a table of so many columns; each of them follows. A part without blocks has
+    /// nothing to say of them.
+    pub(crate) fn table(&mut self, table: Table, columns: usize) {
+        if table == Table::Patients || columns > 0 {
+            self.number(columns as u64);
+        }
     }
 
     /// Starts a column of so many rows; its values follow.

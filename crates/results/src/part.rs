@@ -12,7 +12,7 @@ use crate::hdf::{
     Fault, ensure, open, read_attribute, read_list_attribute, write_attribute, write_list_attribute,
 };
 use crate::layout::{Layout, RunIdentity};
-use crate::records::{self, TableReader, TableWriter};
+use crate::records::{self, Table, TableHead, TableReader, TableWriter};
 use crate::result::same_run;
 use crate::sections::{
     FORMAT_VERSION, Format, read_head, read_layout, read_tally, write_head, write_layout,
@@ -32,8 +32,19 @@ pub struct Part {
     ///
     /// [`INDEX_COLUMN`]: crate::INDEX_COLUMN
     pub records: Vec<RecordColumn>,
+    /// A row per block, likewise; empty if the trial has no blocks.
+    pub blocks: Vec<RecordColumn>,
     /// How it was computed.
     pub attempt: Attempt,
+}
+
+impl Part {
+    fn tables(&self) -> [(Table, &[RecordColumn]); 2] {
+        [
+            (Table::Patients, &self.records),
+            (Table::Blocks, &self.blocks),
+        ]
+    }
 }
 
 /// How a shard was computed; for the reader, not part of any digest.
@@ -71,8 +82,8 @@ pub struct PartFile {
     pub tally: Tally,
     /// Its place in the run.
     pub info: PartInfo,
-    pub(crate) columns: Vec<ColumnHead>,
-    pub(crate) rows: u64,
+    /// In the order of [`Table::ALL`].
+    pub(crate) tables: [TableHead; 2],
 }
 
 /// Writes a part file whole, reads it back and checks it.
@@ -91,15 +102,13 @@ pub fn write_part(
         identity.seed,
         &part.range,
         &part.tally,
-        &part.records,
+        [&part.records, &part.blocks],
     );
     let texts = Format::Part.texts();
     let build = |file: &File| {
         layout.check()?;
         check_range(&part.range, &part.tally)?;
         part.tally.check()?;
-        let rows = records::check(&part.records, layout)?;
-        records::check_rows(part.records.is_empty(), rows, &part.tally)?;
         write_head(file, Format::Part, identity, digest, part.tally.screened())?;
         write_list_attribute(file, "range", &[part.range.start, part.range.end])?;
         texts.write_attribute(file, "worker", &part.attempt.worker)?;
@@ -107,8 +116,13 @@ pub fn write_part(
         write_attribute(file, "seconds", &part.attempt.seconds)?;
         write_layout(file, Format::Part, layout)?;
         write_tally(file, Format::Part, layout, &part.tally)?;
-        let heads: Vec<ColumnHead> = part.records.iter().map(ColumnHead::of).collect();
-        TableWriter::create(file, Format::Part, &heads, rows, layout)?.write(&part.records)
+        for (table, columns) in part.tables() {
+            let rows = records::check(table, columns, layout)?;
+            table.check_rows(columns.is_empty(), rows, &part.tally)?;
+            let heads: Vec<ColumnHead> = columns.iter().map(ColumnHead::of).collect();
+            TableWriter::create(file, Format::Part, table, &heads, rows, layout)?.write(columns)?;
+        }
+        Ok(())
     };
     let written = whole::write(path, build, read_part)?;
     if written.info.digest != digest {
@@ -173,17 +187,14 @@ fn read_checked(
     let range: Vec<u64> = read_list_attribute(file, "range", 2)?;
     let range = range[0]..range[1];
     check_range(&range, &tally)?;
-    let table = TableReader::open(file, Format::Part)?;
-    let columns = table.heads(&layout)?;
-    table.check_rows(&tally)?;
-    let mut writer = DigestWriter::part(
-        &identity.fingerprint,
-        identity.seed,
-        &range,
-        &tally,
-        columns.len(),
-    );
-    table.digest(&mut writer)?;
+    let mut writer = DigestWriter::part(&identity.fingerprint, identity.seed, &range, &tally);
+    let mut tables = [TableHead::default(), TableHead::default()];
+    for (table, head) in Table::ALL.into_iter().zip(&mut tables) {
+        let table = TableReader::open(file, Format::Part, table)?;
+        *head = table.head(&layout)?;
+        table.check_rows(&tally)?;
+        table.digest(&mut writer)?;
+    }
     let found = writer.finish();
     ensure(found == digest, || {
         format!("its contents have digest {found}, but it promises {digest}")
@@ -203,8 +214,7 @@ fn read_checked(
             path: path.to_path_buf(),
             attempt,
         },
-        columns,
-        rows: table.rows(),
+        tables,
     })
 }
 
@@ -216,11 +226,27 @@ pub fn read_records(
     path: &Path,
     rows: Option<Range<u64>>,
 ) -> Result<Vec<RecordColumn>, ResultsError> {
+    read_table(path, Table::Patients, rows)
+}
+
+/// Reads the table of blocks of a part or result file into memory; no columns without blocks.
+///
+/// # Errors
+/// [`ResultsError`] as for [`read_part`].
+pub fn read_blocks(path: &Path) -> Result<Vec<RecordColumn>, ResultsError> {
+    read_table(path, Table::Blocks, None)
+}
+
+fn read_table(
+    path: &Path,
+    table: Table,
+    rows: Option<Range<u64>>,
+) -> Result<Vec<RecordColumn>, ResultsError> {
     let (file, format) = open_sealed(path)?;
     let read = || -> Result<Vec<RecordColumn>, Fault> {
         let layout = read_layout(&file, format)?;
-        let table = TableReader::open(&file, format)?;
-        table.heads(&layout)?;
+        let table = TableReader::open(&file, format, table)?;
+        table.head(&layout)?;
         table.read(rows.unwrap_or(0..table.rows()))
     };
     read().map_err(|fault| fault.reading(path))

@@ -1,4 +1,4 @@
-//! The patient table: one dataset per column, chunked and compressed, written and read by
+//! The tables of patients and of blocks: one dataset per column, chunked and compressed, written and read by
 //! pieces so that memory does not grow with the number of patients.
 
 use std::ops::Range;
@@ -15,7 +15,60 @@ use crate::scales::Scales;
 use crate::sections::Format;
 use crate::texts::TextForm;
 
-/// Name of the column that says which patient a row is; it labels the rows of all others.
+/// A table of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// A row per enrolled patient.
+    Patients,
+    /// A row per block of patients.
+    Blocks,
+}
+
+impl Table {
+    pub(crate) const ALL: [Self; 2] = [Self::Patients, Self::Blocks];
+
+    pub(crate) fn group(self) -> &'static str {
+        match self {
+            Self::Patients => "patients",
+            Self::Blocks => "blocks",
+        }
+    }
+
+    /// Checks the number of a part's rows. Reading would otherwise take as long as the number of
+    /// rows that a file claims to have. Every enrolled patient has a row, unless there is no
+    /// table; a block has a patient at least.
+    pub(crate) fn check_rows(self, is_empty: bool, rows: u64, tally: &Tally) -> Result<(), Fault> {
+        let enrolled: u64 = tally.enrolled().iter().sum();
+        match self {
+            Self::Patients => ensure(is_empty || rows == enrolled, || {
+                format!("records of {rows} patients, of whom {enrolled} were enrolled")
+            }),
+            Self::Blocks => ensure(rows <= tally.screened(), || {
+                format!("{rows} blocks of {} patients", tally.screened())
+            }),
+        }
+    }
+
+    /// Checks how many values a row of a column has.
+    fn check_width(self, head: &ColumnHead, layout: &Layout) -> Result<(), Fault> {
+        match self {
+            Self::Patients => ensure(head.width == 1 || head.width == layout.shape.arms, || {
+                format!(
+                    "column {} has {} values per patient; 1 or one per arm are possible",
+                    head.name, head.width
+                )
+            }),
+            Self::Blocks => ensure((1..=AXIS_MAX).contains(&head.width), || {
+                format!(
+                    "column {} has {} values per block; 1 to {AXIS_MAX} are possible",
+                    head.name, head.width
+                )
+            }),
+        }
+    }
+}
+
+/// Name of the column that says which patient or block a row is; it labels the rows of all others.
 pub const INDEX_COLUMN: &str = "index";
 /// Name of the labels of the other axis of columns with a value per arm.
 const ARM: &str = "arm";
@@ -23,9 +76,9 @@ const ARM: &str = "arm";
 const CHUNK_VALUES: usize = 1 << 16;
 
 /// Checks that columns form a table and returns its number of rows.
-pub(crate) fn check(columns: &[RecordColumn], layout: &Layout) -> Result<u64, Fault> {
+pub(crate) fn check(table: Table, columns: &[RecordColumn], layout: &Layout) -> Result<u64, Fault> {
     let heads: Vec<ColumnHead> = columns.iter().map(ColumnHead::of).collect();
-    check_heads(&heads, layout)?;
+    check_heads(table, &heads, layout)?;
     let rows = columns.first().and_then(RecordColumn::rows);
     for column in columns {
         ensure(column.rows().is_some() && column.rows() == rows, || {
@@ -38,16 +91,7 @@ pub(crate) fn check(columns: &[RecordColumn], layout: &Layout) -> Result<u64, Fa
     Ok(rows.unwrap_or(0) as u64)
 }
 
-/// Checks that every enrolled patient of a part has a row, unless there is no table. Reading
-/// would otherwise take as long as the number of rows that a file claims to have.
-pub(crate) fn check_rows(is_empty: bool, rows: u64, tally: &Tally) -> Result<(), Fault> {
-    let enrolled: u64 = tally.enrolled().iter().sum();
-    ensure(is_empty || rows == enrolled, || {
-        format!("records of {rows} patients, of whom {enrolled} were enrolled")
-    })
-}
-
-fn check_heads(heads: &[ColumnHead], layout: &Layout) -> Result<(), Fault> {
+fn check_heads(table: Table, heads: &[ColumnHead], layout: &Layout) -> Result<(), Fault> {
     let mut names: Vec<&str> = heads.iter().map(|head| head.name.as_str()).collect();
     names.sort_unstable();
     ensure(names.windows(2).all(|pair| pair[0] != pair[1]), || {
@@ -62,23 +106,19 @@ fn check_heads(heads: &[ColumnHead], layout: &Layout) -> Result<(), Fault> {
             !head.name.is_empty() && head.name.chars().all(plain) && head.name != ARM,
             || format!("{:?} cannot name a column", head.name),
         )?;
-        ensure(head.width == 1 || head.width == layout.shape.arms, || {
-            format!(
-                "column {} has {} values per patient; 1 or one per arm are possible",
-                head.name, head.width
-            )
-        })?;
+        table.check_width(head, layout)?;
     }
     let index = heads.iter().find(|head| head.name == INDEX_COLUMN);
     ensure(
         heads.is_empty()
             || index.is_some_and(|head| head.width == 1 && head.kind == ValueKind::U64),
-        || format!("records need a column {INDEX_COLUMN} with one u64 per patient"),
+        || format!("a table needs a column {INDEX_COLUMN} with one u64 per row"),
     )
 }
 
-/// The patient table of a file that is being written; all its rows are there, still empty.
+/// A table of a file that is being written; all its rows are there, still empty.
 pub(crate) struct TableWriter {
+    table: Table,
     columns: Vec<(ColumnHead, Dataset)>,
 }
 
@@ -87,18 +127,19 @@ impl TableWriter {
     pub(crate) fn create(
         file: &File,
         format: Format,
+        table: Table,
         heads: &[ColumnHead],
         rows: u64,
         layout: &Layout,
     ) -> Result<Self, Fault> {
-        check_heads(heads, layout)?;
+        check_heads(table, heads, layout)?;
         let texts = format.texts();
         let mut columns = Vec::with_capacity(heads.len());
         if heads.is_empty() {
-            return Ok(Self { columns });
+            return Ok(Self { table, columns });
         }
         let rows = usize::try_from(rows).map_err(|_| format!("{rows} rows are too many"))?;
-        let group = file.create_group("patients")?;
+        let group = file.create_group(table.group())?;
         let names: Vec<&str> = heads.iter().map(|head| head.name.as_str()).collect();
         texts.write_list_attribute(&group, "order", &names)?;
         for head in heads {
@@ -111,11 +152,12 @@ impl TableWriter {
             texts.describe(&dataset, &head.unit, &head.description)?;
             columns.push((head.clone(), dataset));
         }
-        let table = Self { columns };
-        if format == Format::Result {
-            table.label(&group, layout)?;
+        let writer = Self { table, columns };
+        // The second axes of a block's columns have no common labels.
+        if format == Format::Result && table == Table::Patients {
+            writer.label(&group, layout)?;
         }
-        Ok(table)
+        Ok(writer)
     }
 
     fn label(&self, group: &Group, layout: &Layout) -> Result<(), Fault> {
@@ -142,7 +184,7 @@ impl TableWriter {
     /// Copies rows of another file's table to the rows from `to` on, piece by piece.
     pub(crate) fn copy(&self, to: u64, from: &Path, rows: Range<u64>) -> Result<(), Fault> {
         let piece = |fault: Fault| Fault::Other(fault.reading(from));
-        let reader = checked_table(from).map_err(piece)?;
+        let reader = checked_table(from, self.table).map_err(piece)?;
         for ((head, dataset), (_, source)) in self.columns.iter().zip(&reader.columns) {
             let step = CHUNK_VALUES.div_ceil(head.width) as u64;
             let mut start = rows.start;
@@ -158,30 +200,40 @@ impl TableWriter {
 }
 
 /// The table of a file whose seal and format have been checked.
-fn checked_table(path: &Path) -> Result<TableReader, Fault> {
+fn checked_table(path: &Path, table: Table) -> Result<TableReader, Fault> {
     let file = open(path)?;
     let format = Format::of(&file).ok_or_else(|| "it has no format".to_owned())?;
-    TableReader::open(&file, format)
+    TableReader::open(&file, format, table)
 }
 
-/// The patient table of a file.
+/// A table without its values.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct TableHead {
+    pub(crate) columns: Vec<ColumnHead>,
+    pub(crate) rows: u64,
+}
+
+/// A table of a file.
 pub(crate) struct TableReader {
+    table: Table,
     columns: Vec<(ColumnHead, Dataset)>,
     rows: u64,
 }
 
 impl TableReader {
     /// Opens the table; a file without one has no columns and no rows.
-    pub(crate) fn open(file: &File, format: Format) -> Result<Self, Fault> {
+    pub(crate) fn open(file: &File, format: Format, table: Table) -> Result<Self, Fault> {
         let texts = format.texts();
+        let name = table.group();
         let mut table = Self {
+            table,
             columns: Vec::new(),
             rows: 0,
         };
-        if !file.link_exists("patients") {
+        if !file.link_exists(name) {
             return Ok(table);
         }
-        let group = open_group(file, "patients")?;
+        let group = open_group(file, name)?;
         for name in texts.read_list_attribute(&group, "order")? {
             let dataset = open_dataset(&group, &name)?;
             let (head, rows) = read_head(name, &dataset, texts)?;
@@ -201,19 +253,25 @@ impl TableReader {
         self.rows
     }
 
-    /// Checks that every enrolled patient has a row, if there are any columns.
+    /// See [`Table::check_rows`].
     pub(crate) fn check_rows(&self, tally: &Tally) -> Result<(), Fault> {
-        check_rows(self.columns.is_empty(), self.rows, tally)
+        self.table
+            .check_rows(self.columns.is_empty(), self.rows, tally)
     }
 
-    pub(crate) fn heads(&self, layout: &Layout) -> Result<Vec<ColumnHead>, Fault> {
-        let heads: Vec<ColumnHead> = self.columns.iter().map(|(head, _)| head.clone()).collect();
-        check_heads(&heads, layout)?;
-        Ok(heads)
+    /// What the table says of itself, checked.
+    pub(crate) fn head(&self, layout: &Layout) -> Result<TableHead, Fault> {
+        let columns: Vec<ColumnHead> = self.columns.iter().map(|(head, _)| head.clone()).collect();
+        check_heads(self.table, &columns, layout)?;
+        Ok(TableHead {
+            columns,
+            rows: self.rows,
+        })
     }
 
     /// Adds all columns to a part's digest, piece by piece.
     pub(crate) fn digest(&self, digest: &mut DigestWriter) -> Result<(), Fault> {
+        digest.table(self.table, self.columns.len());
         for (head, dataset) in &self.columns {
             digest.column(head, self.rows);
             let step = CHUNK_VALUES.div_ceil(head.width) as u64;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hdf5::{File, Group};
 use reseed_stats::Tally;
 
-use crate::digest::{ColumnHead, Digest, result_digest};
+use crate::digest::{Digest, result_digest};
 use crate::error::ResultsError;
 use crate::estimates::write_estimates;
 use crate::hdf::{
@@ -15,7 +15,7 @@ use crate::hdf::{
 };
 use crate::layout::{Layout, RunIdentity};
 use crate::part::{Attempt, open_as, open_sealed, read_open_part};
-use crate::records::{TableReader, TableWriter};
+use crate::records::{Table, TableHead, TableReader, TableWriter};
 use crate::sections::{
     Format, read_head, read_layout, read_tally, write_head, write_layout, write_tally,
 };
@@ -41,7 +41,8 @@ pub struct ResultFile {
     pub notes: Vec<(String, String)>,
     /// Digest of the canonical trial, the seed and the tally, see [`result_digest`].
     pub digest: Digest,
-    columns: Vec<ColumnHead>,
+    /// In the order of [`Table::ALL`].
+    tables: [TableHead; 2],
 }
 
 /// A shard of a result.
@@ -53,8 +54,17 @@ pub struct ShardEntry {
     pub digest: Digest,
     /// Rows of the patient table that are the shard's; those of earlier shards precede them.
     pub rows: u64,
+    /// Rows of the table of blocks that are the shard's, likewise.
+    pub block_rows: u64,
     /// How it was computed.
     pub attempt: Attempt,
+}
+
+impl ShardEntry {
+    /// Rows of each table, in the order of [`Table::ALL`].
+    fn table_rows(&self) -> [u64; 2] {
+        [self.rows, self.block_rows]
+    }
 }
 
 /// Merges part and result files of one run into a result file, written whole. The sources are
@@ -87,7 +97,7 @@ pub fn write_result(
         write_estimates(file, &head.layout, &head.tally)?;
         write_ranges(file, &merged.ranges())?;
         write_provenance(file, &merged.shards, notes)?;
-        merged.write_records(file)
+        merged.write_tables(file)
     };
     let written = whole::write(path, build, read_result)?;
     if written.digest == digest {
@@ -134,16 +144,18 @@ fn read_checked(file: &File) -> Result<ResultFile, Fault> {
     ensure(whole, || {
         "its shards, ranges and screened patients do not agree".into()
     })?;
-    let table = TableReader::open(file, Format::Result)?;
-    ensure(
-        shards
+    let mut tables = [TableHead::default(), TableHead::default()];
+    for (at, table) in Table::ALL.into_iter().enumerate() {
+        tables[at] = TableReader::open(file, Format::Result, table)?.head(&layout)?;
+        let rows = shards
             .iter()
-            .try_fold(0u64, |sum, shard| sum.checked_add(shard.rows))
-            == Some(table.rows()),
-        || "its shards and its patient table do not agree".into(),
-    )?;
+            .try_fold(0u64, |sum, shard| sum.checked_add(shard.table_rows()[at]));
+        ensure(rows == Some(tables[at].rows), || {
+            format!("its shards and its table of {} do not agree", table.group())
+        })?;
+    }
     Ok(ResultFile {
-        columns: table.heads(&layout)?,
+        tables,
         identity,
         layout,
         tally,
@@ -159,7 +171,7 @@ struct Head {
     identity: RunIdentity,
     layout: Layout,
     tally: Tally,
-    columns: Vec<ColumnHead>,
+    tables: [TableHead; 2],
 }
 
 impl From<ResultFile> for Head {
@@ -168,19 +180,19 @@ impl From<ResultFile> for Head {
             identity: file.identity,
             layout: file.layout,
             tally: file.tally,
-            columns: file.columns,
+            tables: file.tables,
         }
     }
 }
 
-/// A shard and where its records are.
+/// A shard and where the rows of its tables are.
 struct Located {
     entry: ShardEntry,
     path: PathBuf,
-    first_row: u64,
+    first_rows: [u64; 2],
 }
 
-/// Sources put together; their records stay where they are.
+/// Sources put together; their tables stay where they are.
 struct Merged {
     head: Head,
     shards: Vec<Located>,
@@ -220,14 +232,15 @@ impl Merged {
             let entry = ShardEntry {
                 range: part.info.range,
                 digest: part.info.digest,
-                rows: part.rows,
+                rows: part.tables[0].rows,
+                block_rows: part.tables[1].rows,
                 attempt: part.info.attempt,
             };
             let head = Head {
                 identity: part.identity,
                 layout: part.layout,
                 tally: part.tally,
-                columns: part.columns,
+                tables: part.tables,
             };
             (head, vec![entry])
         } else {
@@ -235,16 +248,18 @@ impl Merged {
             let entries = std::mem::take(&mut result.shards);
             (result.into(), entries)
         };
-        let mut first_row = 0;
+        let mut first_rows = [0; 2];
         let shards = entries
             .into_iter()
             .map(|entry| {
                 let located = Located {
                     path: path.to_path_buf(),
-                    first_row,
+                    first_rows,
                     entry,
                 };
-                first_row += located.entry.rows;
+                for (first, rows) in first_rows.iter_mut().zip(located.entry.table_rows()) {
+                    *first += rows;
+                }
                 located
             })
             .collect();
@@ -259,10 +274,11 @@ impl Merged {
             &source.head.layout,
         )
         .and_then(|()| {
-            if self.head.columns == source.head.columns {
+            let columns = |head: &Head| head.tables.clone().map(|table| table.columns);
+            if columns(&self.head) == columns(&source.head) {
                 Ok(())
             } else {
-                Err("its patient records have other columns".into())
+                Err("its patient records or blocks have other columns".into())
             }
         })
         .map_err(|problem| ResultsError::Foreign {
@@ -283,20 +299,23 @@ impl Merged {
         normalised(self.shards.iter().map(|shard| shard.entry.range.clone()))
     }
 
-    fn write_records(&self, file: &File) -> Result<(), Fault> {
-        let rows = self.shards.iter().map(|shard| shard.entry.rows).sum();
-        let table = TableWriter::create(
-            file,
-            Format::Result,
-            &self.head.columns,
-            rows,
-            &self.head.layout,
-        )?;
-        let mut row = 0;
-        for shard in &self.shards {
-            let source = shard.first_row..shard.first_row + shard.entry.rows;
-            table.copy(row, &shard.path, source)?;
-            row += shard.entry.rows;
+    fn write_tables(&self, file: &File) -> Result<(), Fault> {
+        for (at, table) in Table::ALL.into_iter().enumerate() {
+            let rows_of = |shard: &Located| shard.entry.table_rows()[at];
+            let writer = TableWriter::create(
+                file,
+                Format::Result,
+                table,
+                &self.head.tables[at].columns,
+                self.shards.iter().map(rows_of).sum(),
+                &self.head.layout,
+            )?;
+            let mut row = 0;
+            for shard in &self.shards {
+                let (first, rows) = (shard.first_rows[at], rows_of(shard));
+                writer.copy(row, &shard.path, first..first + rows)?;
+                row += rows;
+            }
         }
         Ok(())
     }
@@ -398,6 +417,13 @@ fn write_provenance(
     write_shard_column(&group, "rows", "rows of the patient table", shards, |s| {
         s.rows
     })?;
+    write_shard_column(
+        &group,
+        "block_rows",
+        "rows of the table of blocks",
+        shards,
+        |s| s.block_rows,
+    )?;
     write_shard_column(&group, "attempt", "attempt, from 1", shards, |s| {
         s.attempt.number
     })?;
@@ -452,6 +478,12 @@ fn read_provenance(file: &File) -> Result<Provenance, Fault> {
     let shape = [starts.len()];
     let ends: Vec<u64> = read_array(&group, "end", &shape)?;
     let rows: Vec<u64> = read_array(&group, "rows", &shape)?;
+    // Files of before there were blocks have none.
+    let block_rows: Vec<u64> = if group.link_exists("block_rows") {
+        read_array(&group, "block_rows", &shape)?
+    } else {
+        vec![0; starts.len()]
+    };
     let numbers: Vec<u32> = read_array(&group, "attempt", &shape)?;
     let seconds: Vec<f64> = read_array(&group, "seconds", &shape)?;
     let digests = read_texts(&group, "digest", SHARDS_MAX)?;
@@ -469,6 +501,7 @@ fn read_provenance(file: &File) -> Result<Provenance, Fault> {
             range: starts[at]..ends[at],
             digest,
             rows: rows[at],
+            block_rows: block_rows[at],
             attempt: Attempt {
                 worker,
                 number: numbers[at],

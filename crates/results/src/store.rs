@@ -80,7 +80,7 @@ impl Store<Disk> {
             self.identity.seed,
             &part.range,
             &part.tally,
-            &part.records,
+            [&part.records, &part.blocks],
         );
         let path = self.folder.path(&part_name(&part.range));
         if let Some(known) = self.known(&part.range, digest, &path, &part.attempt.worker)? {

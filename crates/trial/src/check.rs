@@ -27,6 +27,7 @@ pub(crate) fn whole(root: &Table, draft: &Draft, problems: &mut Problems) {
     check.visits(scenario, problems);
     check.comparison(draft, problems);
     check.strata(draft, problems);
+    check.blocks(draft, problems);
 }
 
 struct Check<'a> {
@@ -46,6 +47,17 @@ impl Check<'_> {
             start: 0,
             end: 0,
         })
+    }
+
+    fn blocks(&self, draft: &Draft, problems: &mut Problems) {
+        if draft.trial.block_patients.is_some() && draft.trial.precision.is_some() {
+            problems.add(
+                self.span(&["run.precision", "run.block_patients"]),
+                "a run with blocks cannot end at a precision",
+                "a block has a number of patients of its own",
+                "leave out precision or block_patients".to_owned(),
+            );
+        }
     }
 
     fn size(&self, draft: &Draft, problems: &mut Problems) {

@@ -38,7 +38,7 @@ pub(crate) enum Kind<T: 'static> {
     Varying(Quantity, Lens<T, Varying>),
     /// `{ min, max }`, each side optional.
     Interval(Quantity, Lens<T, Range>),
-    /// A whole number between two limits.
+    /// A whole number between two limits; below them in the blank `T` means "not given".
     Count(u64, u64, Lens<T, u64>),
     Flag(Lens<T, bool>),
     /// A text of at most so many characters.
@@ -805,7 +805,10 @@ pub(crate) fn declared<T>(field: &Field<T>, from: &mut T) -> Option<String> {
                 .collect();
             (!sides.is_empty()).then(|| format!("{{ {} }}", sides.join(", ")))
         }
-        Kind::Count(_, _, at) => Some(at(from).to_string()),
+        Kind::Count(min, _, at) => {
+            let value = *at(from);
+            (value >= *min).then(|| value.to_string())
+        }
         Kind::Flag(at) => Some(at(from).to_string()),
         Kind::Text(_, at) | Kind::Name(at) => Some(string(at(from))),
         Kind::Choice(options, at) => Some(string(options[*at(from)])),

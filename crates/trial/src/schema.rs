@@ -138,12 +138,8 @@ fn property<T>(field: &Field<T>, blank: &mut T) -> Vec<(String, Value)> {
 /// What stands for an optional key that is not given, if a plain value does.
 fn default<T>(field: &Field<T>, blank: &mut T) -> Option<Value> {
     let canonical = declared(field, blank)?;
-    // Blank names and counts mean "none given"; they are not values one could write.
-    let is_value = match &field.kind {
-        Kind::Name(_) | Kind::Text(..) => false,
-        Kind::Count(min, _, at) => *at(blank) >= *min,
-        _ => true,
-    };
+    // A blank name means "none given"; it is not a value one could write.
+    let is_value = !matches!(field.kind, Kind::Name(_) | Kind::Text(..));
     let value = serde_json::from_str(&canonical).ok()?;
     is_value.then_some(value)
 }

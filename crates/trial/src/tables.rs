@@ -19,6 +19,7 @@ pub(crate) struct Draft {
     size_measure: usize,
     breslow_aspect: f64,
     precision: f64,
+    block_patients: u64,
     interaction: usize,
     local_treatment: usize,
     ctc: usize,
@@ -32,6 +33,11 @@ const CTC: [&str; 3] = ["any", "positive", "negative"];
 
 /// Largest number of patients of a trial.
 pub(crate) const PATIENTS_MAX: u64 = 100_000_000_000;
+
+/// Fewest and most patients of a block. A row of results for less would be noise, and a block is
+/// computed by one thread without a break.
+pub(crate) const BLOCK_PATIENTS_MIN: u64 = 100;
+const BLOCK_PATIENTS_MAX: u64 = 100_000_000;
 
 /// Most cut points of one stratification.
 const CUTS_MAX: usize = 64;
@@ -260,6 +266,14 @@ const RUN: &[Field<Draft>] = &[
         "seed",
         "seed of all randomness",
         Kind::Count(0, u64::MAX, |draft| &mut draft.trial.seed),
+    ),
+    optional(
+        "block_patients",
+        "patients that make a block, which shares its sampled parameters and its virtual trials; \
+         the number of patients is rounded up to whole blocks",
+        Kind::Count(BLOCK_PATIENTS_MIN, BLOCK_PATIENTS_MAX, |draft| {
+            &mut draft.block_patients
+        }),
     ),
     optional(
         "records",
@@ -727,6 +741,7 @@ impl Draft {
                 drug_keys: Vec::new(),
                 patients: 0,
                 precision: None,
+                block_patients: None,
                 seed: 0,
                 records: false,
                 strata: Strata::default(),
@@ -740,6 +755,7 @@ impl Draft {
             size_measure: 0,
             breslow_aspect: f64::NAN,
             precision: f64::NAN,
+            block_patients: 0,
             interaction: 0,
             local_treatment: 0,
             ctc: 0,
@@ -758,6 +774,7 @@ impl Draft {
             size_measure,
             breslow_aspect,
             precision: trial.precision.unwrap_or(f64::NAN),
+            block_patients: trial.block_patients.unwrap_or(0),
             interaction: scenario.homing.interaction as usize,
             local_treatment: scenario.local_treatment.kind as usize,
             ctc: match scenario.eligibility.ctc_positive {
@@ -794,6 +811,8 @@ impl Draft {
             }
         }
         self.trial.precision = Some(self.precision).filter(|points| !points.is_nan());
+        self.trial.block_patients = Some(self.block_patients).filter(|patients| *patients > 0);
+        self.trial.patients = self.trial.whole_blocks(self.trial.patients);
     }
 
     /// Whether size is Breslow thickness, and the aspect of its disc (NaN if not given).

@@ -34,6 +34,10 @@ pub struct Trial {
     /// Half-width of the primary comparison's 95 % interval, percentage points, below which a
     /// run ends at the next of its [`looks`](crate::looks).
     pub precision: Option<f64>,
+    /// Patients of a block, if the trial has blocks: the patients are cut by their indices into
+    /// ranges of this length, each of which shares its sampled parameters and its virtual
+    /// trials, is computed whole, and leaves a row in the result.
+    pub block_patients: Option<u64>,
     /// Seed of all randomness.
     pub seed: u64,
     /// Whether results keep a record of every enrolled patient.
@@ -139,6 +143,12 @@ impl Trial {
     /// The tumour histograms, the same for every trial.
     pub fn histograms(&self) -> &'static [Histogram] {
         &HISTOGRAMS
+    }
+
+    /// This number of patients, rounded up to whole blocks if the trial has blocks.
+    pub fn whole_blocks(&self, patients: u64) -> u64 {
+        let block = self.block_patients.unwrap_or(1);
+        patients.checked_next_multiple_of(block).unwrap_or(patients)
     }
 
     /// Position of an arm by its name.

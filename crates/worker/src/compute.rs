@@ -112,6 +112,7 @@ fn compute(engine: &mut Engine, job: &Job) -> Computed {
         range: output.range,
         tally: output.tally,
         records: output.records,
+        blocks: output.blocks,
         attempt: Attempt {
             worker: job.worker.clone(),
             number: u32::try_from(job.attempt & u64::from(u32::MAX)).unwrap_or(u32::MAX),

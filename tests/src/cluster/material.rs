@@ -178,6 +178,7 @@ impl Material {
             range: output.range,
             tally: output.tally,
             records: output.records,
+            blocks: output.blocks,
             attempt: Attempt {
                 worker: format!("{maker:?}"),
                 number: 1,

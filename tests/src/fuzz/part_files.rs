@@ -502,12 +502,28 @@ fn part(layout: &Layout, records: bool) -> Part {
         } else {
             Vec::new()
         },
+        blocks: if records { blocks(3) } else { Vec::new() },
         attempt: Attempt {
             worker: "worker".into(),
             number: 1,
             seconds: 0.5,
         },
     }
+}
+
+fn blocks(rows: u64) -> Vec<RecordColumn> {
+    let column = |name: &str, width, values| RecordColumn {
+        name: name.into(),
+        unit: "1".into(),
+        description: "a column of blocks".into(),
+        width,
+        values,
+    };
+    let values = (0..2 * rows).map(|value| value as f64).collect();
+    vec![
+        column("index", 1, RecordValues::U64((0..rows).collect())),
+        column("difference", 2, RecordValues::F64(values)),
+    ]
 }
 
 fn record(at: usize, bins: usize) -> ArmRecord {

@@ -144,6 +144,7 @@ fn prepare(folder: &Path, load: &Load) -> anyhow::Result<Parts> {
             range: output.range,
             tally: output.tally,
             records: output.records,
+            blocks: output.blocks,
             attempt: Attempt::default(),
         };
         let path = folder.join(format!("{start}.h5"));

@@ -11,8 +11,9 @@ use crate::output::{Chatter, grouped};
 pub(crate) fn extend(args: &Extend, chatter: Chatter) -> Result<(), Failure> {
     let base = read_result(&args.file)?;
     let trial = identity::trial_of(&base)?;
+    let patients = trial.whole_blocks(args.patients);
     let end = base.ranges.last().map_or(0, |range| range.end);
-    if end > args.patients {
+    if end > patients {
         return Err(Failure::Usage(format!(
             "{} holds patients up to index {} already; ask for at least {} patients",
             args.file.display(),
@@ -23,7 +24,7 @@ pub(crate) fn extend(args: &Extend, chatter: Chatter) -> Result<(), Failure> {
     let goal = Goal {
         trial: &trial,
         seed: base.identity.seed,
-        target: 0..args.patients,
+        target: 0..patients,
         out: &args.file,
         base: Some(&base),
         force: false,

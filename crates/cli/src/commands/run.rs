@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use reseed_results::ResultFile;
-use reseed_trial::looks;
+use reseed_trial::{Trial, looks};
 
 use crate::args::Run;
 use crate::exit::Failure;
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
         .unwrap_or_else(|| PathBuf::from(format!("{}.h5", trial.name)));
     let goal = Goal {
         seed: trial.seed,
-        target: target(args.first_patient, trial.patients)?,
+        target: target(&trial, args.first_patient)?,
         trial: &trial,
         out: &out,
         base: None,
@@ -42,9 +42,15 @@ pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
     summary.tell("is complete", args.json, chatter)
 }
 
-fn target(first: u64, patients: u64) -> Result<Range<u64>, Failure> {
+fn target(trial: &Trial, first: u64) -> Result<Range<u64>, Failure> {
+    if trial.whole_blocks(first) != first {
+        return Err(Failure::Usage(format!(
+            "patient {first} is in the middle of a block; the first patient of the next is {}",
+            trial.whole_blocks(first)
+        )));
+    }
     first
-        .checked_add(patients)
+        .checked_add(trial.patients)
         .map(|end| first..end)
         .ok_or_else(|| Failure::Usage("patient indices end at 2^64; use fewer patients".into()))
 }

@@ -97,6 +97,7 @@ pub(crate) fn part(layout: &Layout, range: Range<u64>, records: bool) -> Part {
         } else {
             Vec::new()
         },
+        blocks: if records { blocks(&range) } else { Vec::new() },
         attempt: Attempt {
             worker: format!("worker {}", range.start % 3),
             number: 1,
@@ -123,6 +124,27 @@ fn record(numbers: &mut Numbers, layout: &Layout) -> ArmRecord {
         exits,
         origin: local.then(|| u8::try_from(numbers.below(4)).unwrap()),
     }
+}
+
+/// A block begins with every tenth patient.
+fn blocks(range: &Range<u64>) -> Vec<RecordColumn> {
+    let index: Vec<u64> = range.clone().filter(|patient| patient % 10 == 0).collect();
+    let values = index.iter().flat_map(|patient| {
+        let value = *patient as f64;
+        [value, value.sqrt(), f64::NAN]
+    });
+    let values = RecordValues::F64(values.collect());
+    let column = |name: &str, width, values| RecordColumn {
+        name: name.into(),
+        unit: "1".into(),
+        description: format!("{name} of the block"),
+        width,
+        values,
+    };
+    vec![
+        column("estimate", 3, values),
+        column("index", 1, RecordValues::U64(index)),
+    ]
 }
 
 fn columns(layout: &Layout, enrolled: &[u64]) -> Vec<RecordColumn> {

@@ -3,7 +3,7 @@
 
 use crate::common::{identity, layout, part};
 use reseed_results::{Digest, part_digest, result_digest};
-use reseed_stats::{RecordValues, Tally};
+use reseed_stats::{RecordColumn, RecordValues, Tally};
 
 /// A byte string put together as `docs/file-format.md` says.
 #[derive(Default)]
@@ -65,8 +65,26 @@ fn a_part_digest_is_as_described() {
     bytes.number(7);
     bytes.number(50);
     bytes.tally(&part.tally);
-    bytes.number(part.records.len() as u64);
-    for column in &part.records {
+    for table in [&part.records, &part.blocks] {
+        add_table(&mut bytes, table);
+    }
+    let digest = part_digest(
+        &identity().fingerprint,
+        42,
+        &part.range,
+        &part.tally,
+        [&part.records, &part.blocks],
+    );
+    assert_eq!(digest, bytes.digest());
+    assert_eq!(
+        digest.to_string(),
+        "9d9cf5891a7fce912dc466055d1b61816be641d5b29fdc2972f4116b8e3d707b"
+    );
+}
+
+fn add_table(bytes: &mut Bytes, columns: &[RecordColumn]) {
+    bytes.number(columns.len() as u64);
+    for column in columns {
         bytes.text(&column.name);
         bytes.text(&column.unit);
         bytes.text(&column.description);
@@ -89,28 +107,19 @@ fn a_part_digest_is_as_described() {
             RecordValues::F64(values) => values.iter().for_each(|v| bytes.number(v.to_bits())),
         }
     }
-    let digest = part_digest(
-        &identity().fingerprint,
-        42,
-        &part.range,
-        &part.tally,
-        &part.records,
-    );
-    assert_eq!(digest, bytes.digest());
-    assert_eq!(
-        digest.to_string(),
-        "3883ee7b6f2475381d6fb59803f1b3f85a640b51e1fa0db54d03b5028d3ef275"
-    );
 }
 
 #[test]
 fn everything_that_counts_changes_a_digest() {
     let layout = layout(2, 3, 5);
     let part = part(&layout, 7..50, true);
-    let of = |seed, range, tally: &Tally, records: &[_], first| {
+    let with = |seed, range, tally: &Tally, tables: [&[RecordColumn]; 2], first| {
         let mut fingerprint = identity().fingerprint;
         fingerprint[0] = first;
-        part_digest(&fingerprint, seed, &range, tally, records)
+        part_digest(&fingerprint, seed, &range, tally, tables)
+    };
+    let of = |seed, range, tally: &Tally, records: &[RecordColumn], first| {
+        with(seed, range, tally, [records, &[]], first)
     };
     let other = crate::common::part(&layout, 8..51, true);
     let mut renamed = part.records.clone();
@@ -129,6 +138,8 @@ fn everything_that_counts_changes_a_digest() {
         of(1, 7..50, &part.tally, &renamed, 0),
         of(1, 7..50, &part.tally, &changed, 0),
         of(1, 7..50, &part.tally, &part.records, 1),
+        with(1, 7..50, &part.tally, [&part.records, &part.blocks], 0),
+        with(1, 7..50, &part.tally, [&part.records, &part.records], 0),
         result_digest("trial", 1, &part.tally),
         result_digest("trial", 2, &part.tally),
         result_digest("trials", 1, &part.tally),
@@ -136,5 +147,5 @@ fn everything_that_counts_changes_a_digest() {
     ];
     digests.sort();
     digests.dedup();
-    assert_eq!(digests.len(), 12);
+    assert_eq!(digests.len(), 14);
 }

@@ -3,10 +3,11 @@
 use crate::common::{commit, identity, layout, names, part, sum};
 use proptest::prelude::*;
 use reseed_results::{
-    Part, RunIdentity, part_digest, read_part, read_records, read_result, result_digest,
-    write_part, write_result,
+    Part, RunIdentity, part_digest, read_blocks, read_part, read_records, read_result,
+    result_digest, write_part, write_result,
 };
-use reseed_stats::RecordValues;
+use reseed_stats::{RecordColumn, RecordValues};
+use std::path::Path;
 
 /// A list of one range.
 fn one(range: std::ops::Range<u64>) -> Vec<std::ops::Range<u64>> {
@@ -33,12 +34,27 @@ fn parts_keep_everything() {
             42,
             &(100..400),
             &part.tally,
-            &part.records,
+            [&part.records, &part.blocks],
         );
         assert_eq!(file.info.digest, digest);
         assert_eq!(read_records(&path, None).unwrap(), part.records);
+        check_blocks(&path, &part.blocks);
     }
     assert_eq!(names(dir.path()), ["false.h5", "true.h5"]);
+}
+
+/// The blocks' values to the last bit, of what is no number too.
+fn check_blocks(path: &Path, blocks: &[RecordColumn]) {
+    let bits = |columns: &[RecordColumn]| -> Vec<(String, Vec<u64>)> {
+        let bits = |values: &RecordValues| match values {
+            RecordValues::F64(values) => values.iter().map(|value| value.to_bits()).collect(),
+            RecordValues::U64(values) => values.clone(),
+            other => panic!("{other:?} is no column of the example"),
+        };
+        let named = columns.iter();
+        named.map(|c| (c.name.clone(), bits(&c.values))).collect()
+    };
+    assert_eq!(bits(&read_blocks(path).unwrap()), bits(blocks));
 }
 
 #[test]
@@ -86,6 +102,7 @@ fn a_result_does_not_depend_on_its_parts() {
         };
         assert_eq!(written.identity, expected);
         assert_eq!(read_records(&path, None).unwrap(), whole.records);
+        check_blocks(&path, &whole.blocks);
         for shard in &written.shards {
             let part = part(&layout, shard.range.clone(), true);
             let digest = part_digest(
@@ -93,7 +110,7 @@ fn a_result_does_not_depend_on_its_parts() {
                 42,
                 &shard.range,
                 &part.tally,
-                &part.records,
+                [&part.records, &part.blocks],
             );
             assert_eq!(shard.digest, digest);
             assert_eq!(shard.attempt, part.attempt);
@@ -129,6 +146,7 @@ fn results_extend_and_merge_exactly() {
         .collect();
     assert_eq!(starts, [0, 100, 200, 250, 300]);
     assert_eq!(read_records(&path("c.h5"), None).unwrap(), whole.records);
+    check_blocks(&path("c.h5"), &whole.blocks);
     // A result is extended in place: it is source and target at once.
     let more = commit(&path("more"), &layout, &[(400, 500)], true);
     let sources = [path("c.h5"), more[0].clone()];

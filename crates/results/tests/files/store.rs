@@ -67,7 +67,7 @@ fn the_same_part_is_committed_once_and_another_is_a_conflict() {
         42,
         &(0..50),
         &again.tally,
-        &again.records,
+        [&again.records, &again.blocks],
     );
     assert_eq!(conflict.offered, offered);
     assert!(error.to_string().contains("worker 0") && error.to_string().contains("somebody else"));

@@ -42,6 +42,16 @@ fn size_precision_and_seed_of_a_run_are_not_the_trial() {
 }
 
 #[test]
+fn patients_are_rounded_up_to_whole_blocks() {
+    let trial = parse("base = \"breast\"\nrun = { patients = 2001, block_patients = 1000 }");
+    assert_eq!(trial.block_patients, Some(1000));
+    assert_eq!(trial.patients, 3000);
+    assert_eq!(trial.whole_blocks(3000), 3000);
+    let plain = Trial::preset("breast").expect("the preset exists");
+    assert_eq!(plain.whole_blocks(2001), 2001);
+}
+
+#[test]
 fn everything_else_is_the_trial() {
     let fingerprint = |text: &str| parse(&format!("base = \"breast\"\n{text}")).fingerprint();
     let all = [
@@ -49,6 +59,8 @@ fn everything_else_is_the_trial() {
         "title = \"another\"",
         "run.records = true",
         "run.colonies_max = 400",
+        "run.block_patients = 1000",
+        "run.block_patients = 2000",
         "strata.ctc = true",
         "compare.years = [5]",
         "shedding.lung_filter = 0.2",
@@ -158,6 +170,7 @@ fn overrides() -> impl Strategy<Value = String> {
         (1..1_000_000u64).prop_map(|v| format!("run.patients = {v}")),
         any::<u64>().prop_map(|v| format!("run.seed = {v}")),
         (1e-9..=10.0f64).prop_map(|v| format!("run.precision = {v:?}")),
+        (100..100_000u64).prop_map(|v| format!("run.block_patients = {v}")),
         any::<bool>().prop_map(|v| format!("run.records = {v}")),
         prop_oneof!["additive", "and", "or"].prop_map(|v| format!("homing.interaction = \"{v}\"")),
         names.prop_map(|v| format!("name = \"{v}\"")),

@@ -287,6 +287,31 @@ precision = 0"#,
 }
 
 #[test]
+fn precision_of_blocks() {
+    check(
+        r#"base = "breast"
+[run]
+block_patients = 1000
+precision = 0.05"#,
+        &[
+            "4:13 `0.05` a run with blocks cannot end at a precision | a block has a number of patients of its own | leave out precision or block_patients",
+        ],
+    );
+}
+
+#[test]
+fn blocks_of_hardly_anybody() {
+    check(
+        r#"base = "breast"
+[run]
+block_patients = 99"#,
+        &[
+            "3:18 `99` `block_patients` is out of range | must be a whole number from 100 to 100000000 | -",
+        ],
+    );
+}
+
+#[test]
 fn precision_of_the_wrong_type() {
     check(
         r#"base = "breast"
