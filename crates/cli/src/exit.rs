@@ -153,6 +153,7 @@ fn of_results(error: &ResultsError) -> Exit {
         | ResultsError::Fenced { .. } => Exit::System,
         ResultsError::Kind { .. }
         | ResultsError::Newer { .. }
+        | ResultsError::Older { .. }
         | ResultsError::Damaged { .. }
         | ResultsError::Foreign { .. }
         | ResultsError::Overlap { .. }

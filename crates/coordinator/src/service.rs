@@ -371,7 +371,9 @@ impl<F: Folder + Clone> Service<F> {
                 Kind::Damaged
             }
             ResultsError::Io { .. } => return self.store_refuses(error),
-            ResultsError::Foreign { .. } | ResultsError::Newer { .. } => Kind::Foreign,
+            ResultsError::Foreign { .. }
+            | ResultsError::Newer { .. }
+            | ResultsError::Older { .. } => Kind::Foreign,
             _ => Kind::Damaged,
         };
         self.desk().note_refused_part();

@@ -41,7 +41,7 @@ impl fmt::Debug for Digest {
 
 /// Digest of a result: the canonical trial, the seed and the integer tallies.
 pub fn result_digest(canonical_trial: &str, seed: u64, tally: &Tally) -> Digest {
-    let mut writer = DigestWriter::new("reseed result digest 1");
+    let mut writer = DigestWriter::new("reseed result digest 2");
     writer.text(canonical_trial);
     writer.number(seed);
     writer.tally(tally);
@@ -144,7 +144,7 @@ impl DigestWriter {
         range: &Range<u64>,
         tally: &Tally,
     ) -> Self {
-        let mut writer = Self::new("reseed part digest 1");
+        let mut writer = Self::new("reseed part digest 2");
         writer.hasher.update(fingerprint);
         writer.number(seed);
         writer.number(range.start);

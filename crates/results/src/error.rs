@@ -8,6 +8,7 @@ use reseed_stats::TallyError;
 use thiserror::Error;
 
 use crate::digest::Digest;
+use crate::sections::FORMAT_VERSION;
 
 /// Why a file or a store cannot be read or written.
 #[derive(Debug, Error)]
@@ -54,6 +55,18 @@ pub enum ResultsError {
         found: u32,
         /// Newest version this program reads.
         newest: u32,
+    },
+    /// Written by an older version.
+    #[error(
+        "{} has format version {found}, which lacks counts that this program needs (it reads version {FORMAT_VERSION}); \
+         compute it again, or read it with the reseed that wrote it",
+        path.display()
+    )]
+    Older {
+        /// File.
+        path: PathBuf,
+        /// Version in the file.
+        found: u32,
     },
     /// Cut, changed or contradicting itself.
     #[error("{} is damaged: {problem}; restore it from a copy or compute it again", path.display())]

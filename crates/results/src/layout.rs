@@ -1,6 +1,6 @@
 //! Who computed what, and the labels of every axis.
 
-use reseed_stats::Shape;
+use reseed_stats::{ENDPOINTS, Shape};
 use reseed_trial::{MODEL_VERSION, Trial, exclusion_names};
 
 /// What identifies a run. Files of different runs never merge.
@@ -124,10 +124,14 @@ impl Layout {
         if shape.control >= shape.arms {
             return Err(format!("control {} of {} arms", shape.control, shape.arms));
         }
-        if [shape.strata, shape.arms, shape.bins, 10]
-            .iter()
-            .try_fold(1usize, |cells, axis| cells.checked_mul(*axis))
-            .is_none_or(|cells| cells > CELLS_MAX)
+        let too_large = |axes: [usize; 4]| {
+            axes.iter()
+                .try_fold(1usize, |cells, axis| cells.checked_mul(*axis))
+                .is_none_or(|cells| cells > CELLS_MAX)
+        };
+        let exits = shape.exit_cells();
+        if too_large([shape.strata, shape.arms, shape.bins, 10])
+            || too_large([shape.arms, ENDPOINTS, exits, exits])
         {
             return Err("strata, arms and time bins make too large a table".into());
         }

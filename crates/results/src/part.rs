@@ -311,5 +311,11 @@ fn open_one_of(
             newest: FORMAT_VERSION,
         });
     }
+    if version < FORMAT_VERSION {
+        return Err(ResultsError::Older {
+            path: path.to_path_buf(),
+            found: version,
+        });
+    }
     Ok((file, format))
 }

@@ -1,7 +1,7 @@
 //! What part and result files have in common: identity, labels and tallies.
 
 use hdf5::{Dataset, File, Group, H5Type};
-use reseed_stats::{Cause, Endpoint, ORIGINS, Shape, Table, Tally};
+use reseed_stats::{Cause, Endpoint, ExitKind, ORIGINS, Shape, Table, Tally};
 
 use crate::digest::Digest;
 use crate::hdf::{
@@ -13,8 +13,8 @@ use crate::layout::{AXIS_MAX, HistogramAxis, Layout, RunIdentity};
 use crate::scales::Scales;
 use crate::texts::TextForm;
 
-/// Version of both file formats; a reader refuses newer ones.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of both file formats; a reader refuses others.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The two kinds of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -295,7 +295,9 @@ fn tally_scales<'a>(group: &'a Group, layout: &Layout) -> Result<Scales<'a>, Fau
     let mut scales = Scales::new(group);
     let endpoints = Endpoint::ALL.map(Endpoint::name);
     let causes = Cause::ALL.map(Cause::name);
-    let labels: [(&str, Vec<&str>, &str); 7] = [
+    let exits = exit_labels(layout);
+    let exits: Vec<&str> = exits.iter().map(String::as_str).collect();
+    let labels: [(&str, Vec<&str>, &str); 9] = [
         ("stratum", names(&layout.strata), "stratum"),
         ("arm", names(&layout.arms), "arm"),
         ("reason", names(&layout.exclusions), "reason of exclusion"),
@@ -309,8 +311,14 @@ fn tally_scales<'a>(group: &'a Group, layout: &Layout) -> Result<Scales<'a>, Fau
         (
             "side",
             vec!["control_only", "arm_only"],
-            "who has had the event by the bin's end",
+            "who has had the event by the bin's end, or first",
         ),
+        (
+            "control_exit",
+            exits.clone(),
+            "how and when patients leave in the control",
+        ),
+        ("arm_exit", exits, "how and when patients leave in the arm"),
     ];
     for (name, values, long_name) in labels {
         let dataset = write_texts(group, name, &values)?;
@@ -321,6 +329,17 @@ fn tally_scales<'a>(group: &'a Group, layout: &Layout) -> Result<Scales<'a>, Fau
     describe(&ends, "day", "end of the time bin, days from resection")?;
     scales.add("bin", ends)?;
     Ok(scales)
+}
+
+/// Labels of the cells of joint exits: the kind, and the part of follow-up by its last day.
+fn exit_labels(layout: &Layout) -> Vec<String> {
+    let parts = layout.shape.parts();
+    let label =
+        |kind: ExitKind, end: usize| format!("{} by day {}", kind.name(), layout.edges_days[end]);
+    ExitKind::ALL
+        .into_iter()
+        .flat_map(|kind| parts.iter().map(move |part| label(kind, part.end)))
+        .collect()
 }
 
 /// Labels a tumour histogram, a group of its own because each has its own axis.

@@ -19,7 +19,9 @@
 //! Beyond the last time a curve stays as it was. Whatever cannot be estimated is `NaN`.
 
 use crate::estimate::Estimate;
+use crate::influence::Influence;
 use crate::risk::{RiskTable, Row};
+use crate::tally::ExitKind;
 
 /// Slack for equality with a level: curves are products of many factors.
 const LEVEL_TOLERANCE: f64 = 1e-9;
@@ -172,7 +174,17 @@ pub fn paired_difference(
         let exits = pairs.iter().map(|pair| pair[arm]);
         let table = RiskTable::from_patients(causes, exits.clone());
         let gradient = Gradient::of(&table, quantity);
-        (gradient.value, gradient.influences(&table, exits))
+        let influence = gradient.influence(&table);
+        let of_patient = |(time, cause): (f64, Option<usize>)| {
+            let row = table.times().partition_point(|step| *step < time);
+            let kind = match cause {
+                None => ExitKind::Censored,
+                Some(_) if cause == gradient.cause => ExitKind::Event,
+                Some(_) => ExitKind::Competing,
+            };
+            influence.of(kind, row)
+        };
+        (gradient.value, exits.map(of_patient).collect::<Vec<_>>())
     });
     let differences = second.1.iter().zip(&first.1).map(|(b, a)| b - a);
     let variance = differences.map(|difference| difference * difference).sum();
@@ -181,8 +193,8 @@ pub fn paired_difference(
 
 /// A quantity's value and its derivatives at every time: by the share who have the event that
 /// counts, and by the logarithm of the share who have none. The other events' is nothing.
-struct Gradient {
-    value: f64,
+pub(crate) struct Gradient {
+    pub(crate) value: f64,
     cause: Option<usize>,
     event: Vec<f64>,
     staying: Vec<f64>,
@@ -193,9 +205,13 @@ impl Gradient {
         match quantity {
             Quantity::Survival { time } => Self::of_survival(table, time),
             Quantity::MeanSurvival { horizon } => Self::of_mean_survival(table, horizon),
-            Quantity::Incidence { cause, time } => Self::of_incidence(table, cause, time, |_| 1.0),
+            Quantity::Incidence { cause, time } => {
+                Self::of_incidence(table, cause, &vec![1.0; reached(table, time)])
+            }
             Quantity::MeanLost { cause, horizon } => {
-                Self::of_incidence(table, cause, horizon, |time| horizon - time)
+                let times = &table.times()[..reached(table, horizon)];
+                let weights: Vec<f64> = times.iter().map(|time| horizon - time).collect();
+                Self::of_incidence(table, cause, &weights)
             }
         }
     }
@@ -229,18 +245,13 @@ impl Gradient {
         }
     }
 
-    /// An incidence of which every event counts by `weight` at its time.
-    fn of_incidence(
-        table: &RiskTable,
-        cause: usize,
-        until: f64,
-        weight: impl Fn(f64) -> f64,
-    ) -> Self {
-        let rows = reached(table, until);
+    /// An incidence, over as many rows as there are weights, of which every event counts by the
+    /// weight of its row.
+    pub(crate) fn of_incidence(table: &RiskTable, cause: usize, weights: &[f64]) -> Self {
         let before = std::iter::once(1.0).chain(survival_after(table));
         let event: Vec<f64> = before
-            .zip(&table.times()[..rows])
-            .map(|(free, time)| free * weight(*time))
+            .zip(weights)
+            .map(|(free, weight)| free * weight)
             .collect();
         let mut gains: Vec<f64> = table
             .rows()
@@ -296,38 +307,28 @@ impl Gradient {
 
     /// Each patient's influence: what the outcomes at all times until the exit differ from their
     /// means by, over those at risk.
-    fn influences(
-        &self,
-        table: &RiskTable,
-        patients: impl Iterator<Item = (f64, Option<usize>)>,
-    ) -> Vec<f64> {
+    pub(crate) fn influence(&self, table: &RiskTable) -> Influence {
+        let mut influence = Influence::default();
         let mut so_far = 0.0;
-        let rows = table.rows().take(self.event.len()).enumerate();
-        let (stays, leaves): (Vec<f64>, Vec<[f64; 2]>) = rows
-            .map(|(index, row)| {
-                let (event, staying, mean) = self.outcomes(index, row);
-                let n = row.at_risk as f64;
-                let leaves = [event, 0.0].map(|outcome| so_far + (outcome - mean) / n);
-                so_far += (staying - mean) / n;
-                (so_far, leaves)
-            })
-            .unzip();
-        patients
-            .map(|(time, cause)| {
-                let exit = table.times().partition_point(|step| *step < time);
-                let stayed = reached(table, time).min(stays.len());
-                match (cause, leaves.get(exit)) {
-                    (Some(_), Some(leaves)) => leaves[usize::from(cause != self.cause)],
-                    _ if stayed > 0 => stays[stayed - 1],
-                    _ => 0.0,
+        for (index, row) in table.rows().take(self.event.len()).enumerate() {
+            let (event, staying, mean) = self.outcomes(index, row);
+            let part = |outcome: f64| {
+                if row.at_risk > 0 {
+                    (outcome - mean) / row.at_risk as f64
+                } else {
+                    0.0
                 }
-            })
-            .collect()
+            };
+            let (event, competing) = (so_far + part(event), so_far + part(0.0));
+            so_far += part(staying);
+            influence.push(event, competing, so_far);
+        }
+        influence
     }
 }
 
 /// Survival after every time; where nobody is at risk it stays.
-fn survival_after(table: &RiskTable) -> impl Iterator<Item = f64> {
+pub(crate) fn survival_after(table: &RiskTable) -> impl Iterator<Item = f64> {
     table.rows().scan(1.0, |free, row| {
         *free *= 1.0 - share(row.all_events(), row.at_risk);
         Some(*free)

@@ -21,15 +21,12 @@
 //!
 //! Whatever cannot be estimated (nobody enrolled, a ratio of nothing to nothing) is `NaN`.
 
-use std::cmp::Reverse;
-
+use crate::apart::{Apart, TimeApart};
 use crate::curve::{self, Quantity, State, states};
-use crate::distribution::CRITICAL_95;
+use crate::distribution::{CRITICAL_95, normal_tail};
+use crate::pairs::{Pairs, distance, root, square};
 use crate::risk::{RiskTable, pool};
 use crate::tally::{Cause, Endpoint, ORIGINS, Tally};
-
-/// Steps of the search for a score limit: from a width of at most 2 to below 1e-18.
-const HALVINGS: u32 = 64;
 
 /// A number with its standard error; both `NaN` if there is nobody to estimate from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -109,6 +106,9 @@ pub struct Contrast {
     /// 95 % score interval of the ratio (Nam and Blackwelder, Stat Med 2002;21:689); from 0 or to
     /// infinity where the arm or the control has no events, `NaN` if neither has.
     pub ratio_interval: (f64, f64),
+    /// Two-sided probability of such a difference or a larger one if there were none, by the score
+    /// test of paired proportions (McNemar's, for which nobody is censored before).
+    pub p_value: f64,
     /// Patients to treat for one event less; `None` without patients.
     pub number_needed_to_treat: Option<NumberNeededToTreat>,
     /// Patients with the event in the control only, n10.
@@ -154,12 +154,22 @@ pub struct MeanContrast {
     pub control: Estimate,
     /// Restricted mean time lost in the arm.
     pub arm: Estimate,
-    /// Arm minus control. Its standard error is the largest that agrees with the tally: see
-    /// [`mean_contrast`].
+    /// Arm minus control, with its paired standard error.
     pub difference: Estimate,
-    /// Its 95 % interval: as many standard errors below and above as that of the difference of
-    /// incidences at the horizon, which is not symmetric if few pairs differ.
+    /// Its 95 % interval: that of a difference of paired proportions of as many effective pairs.
     pub difference_interval: (f64, f64),
+}
+
+/// How much later the event happens in the arm, where it does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Delay {
+    /// Patients with the event in the control by the time looked at who have it in the arm in a
+    /// later bin, or not by then.
+    pub patients: u64,
+    /// Their mean time from the one event to the other, or to the time looked at.
+    pub mean: Estimate,
+    /// Its 95 % interval.
+    pub interval: (f64, f64),
 }
 
 /// Cumulative incidence of an endpoint by each bin's end, pooled over `strata`: of local and
@@ -206,51 +216,15 @@ pub fn contrast(
     endpoint: Endpoint,
     bin: usize,
 ) -> Contrast {
-    Curves::new(tally, strata, arm, endpoint).contrast(bin)
+    PairedCurves::new(tally, strata, arm, endpoint).contrast(bin)
 }
 
 /// Compares an arm with the control by the end of every bin, pooled over `strata`.
 pub fn contrasts(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Vec<Contrast> {
-    let curves = Curves::new(tally, strata, arm, endpoint);
+    let curves = PairedCurves::new(tally, strata, arm, endpoint);
     (0..tally.shape().bins)
         .map(|bin| curves.contrast(bin))
         .collect()
-}
-
-/// Compares the time lost to an endpoint's event until the end of `bin`, pooled over `strata`.
-/// `edges` are those of the tally's bins; times are in their unit.
-///
-/// A patient's difference is the time during which the event has happened in one arm only. A
-/// tally knows how many patients differ by each bin's end, but not how many do so by two bins'
-/// ends both, at most the smaller of the two numbers. The variance takes this bound: it is exact
-/// if whoever differs still does at the horizon (events are prevented, not delayed), and too
-/// large otherwise. The exact variance needs the patients: [`crate::curve::paired_difference`].
-/// With drop-out the error is stretched as that of incidences.
-pub fn mean_contrast(
-    tally: &Tally,
-    strata: &[usize],
-    arm: usize,
-    endpoint: Endpoint,
-    edges: &[f64],
-    bin: usize,
-) -> MeanContrast {
-    let curves = Curves::new(tally, strata, arm, endpoint);
-    let horizon = edges[bin + 1];
-    let lost = |arm| {
-        let table = RiskTable::of_endpoint(tally, strata, arm, endpoint, edges);
-        curve::estimate(&table, Quantity::MeanLost { cause: 0, horizon })
-    };
-    let (control, arm) = (lost(tally.shape().control), lost(arm));
-    let difference = Estimate {
-        value: arm.value - control.value,
-        standard_error: curves.mean_difference_error(&edges[..=bin + 1]),
-    };
-    MeanContrast {
-        control,
-        arm,
-        difference,
-        difference_interval: curves.mean_difference_interval(difference, bin, horizon),
-    }
 }
 
 /// Share of the local recurrences observed by the end of `bin` that circulating cells founded
@@ -279,51 +253,184 @@ fn endpoint_by_bin(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoi
     RiskTable::of_endpoint(tally, strata, arm, endpoint, &bin_numbers(tally))
 }
 
-/// All that a contrast needs, for every bin.
-struct Curves {
+/// An arm and the control on the same patients, by the end of every bin.
+pub struct PairedCurves {
     patients: u64,
+    tables: [RiskTable; 2],
     /// By each bin's end.
     control_events: Vec<u64>,
     control: Vec<State>,
     arm: Vec<State>,
-    control_only: Vec<u64>,
-    arm_only: Vec<u64>,
+    /// Patients with the earlier event in the control and in the arm.
+    apart: [Apart; 2],
+    /// Sums over bins of the standard errors of the differences, with regard to censoring and
+    /// without.
+    errors: Vec<[f64; 2]>,
+    nobody_censored: Vec<bool>,
 }
 
-impl Curves {
-    fn new(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Self {
-        let control = endpoint_by_bin(tally, strata, tally.shape().control, endpoint);
-        let treated = endpoint_by_bin(tally, strata, arm, endpoint);
+impl PairedCurves {
+    /// The two arms, pooled over `strata`.
+    pub fn new(tally: &Tally, strata: &[usize], arm: usize, endpoint: Endpoint) -> Self {
+        let tables =
+            [tally.shape().control, arm].map(|arm| endpoint_by_bin(tally, strata, arm, endpoint));
         let curve = |table: &RiskTable| states(table, |row| row.events[0]);
-        let control_events = control.rows().scan(0, |sum, row| {
+        let control_events = tables[0].rows().scan(0, |sum, row| {
             *sum += row.events[0];
             Some(*sum)
         });
-        let mut control_only = vec![0; tally.shape().bins];
-        let mut arm_only = control_only.clone();
-        for stratum in strata {
-            let sides = tally.paired(*stratum, arm, endpoint).chunks_exact(2);
-            for ((n10, n01), side) in control_only.iter_mut().zip(&mut arm_only).zip(sides) {
-                *n10 += side[0];
-                *n01 += side[1];
-            }
-        }
-        Self {
-            patients: control.patients(),
+        let censored = tables[0].rows().zip(tables[1].rows());
+        let censored = censored.scan(true, |nobody, (control, arm)| {
+            let so_far = *nobody;
+            *nobody &= control.censored + arm.censored == 0;
+            Some(so_far)
+        });
+        let mut curves = Self {
+            patients: tables[0].patients(),
             control_events: control_events.collect(),
-            control: curve(&control),
-            arm: curve(&treated),
-            control_only,
-            arm_only,
+            control: curve(&tables[0]),
+            arm: curve(&tables[1]),
+            apart: [0, 1].map(|side| Apart::new(tally, strata, arm, endpoint, side)),
+            errors: Vec::new(),
+            nobody_censored: censored.collect(),
+            tables,
+        };
+        let errors = (0..tally.shape().bins).scan([0.0; 2], |sums, bin| {
+            sums[0] += curves.difference(bin).standard_error;
+            sums[1] += curves.pairs(bin).difference_error();
+            Some(*sums)
+        });
+        curves.errors = errors.collect();
+        curves
+    }
+
+    /// The control and the arm by the end of `bin`.
+    pub fn contrast(&self, bin: usize) -> Contrast {
+        let control = self.control[bin].incidence();
+        let arm = self.arm[bin].incidence();
+        let pairs = self.pairs(bin);
+        let difference = self.difference(bin);
+        let difference_interval = self.difference_interval(bin, CRITICAL_95);
+        let unpaired = square(control.standard_error) + square(arm.standard_error);
+        let score = pairs.score() / stretch(difference.standard_error, pairs.difference_error());
+        Contrast {
+            control,
+            arm,
+            difference,
+            difference_interval,
+            ratio: arm.value / control.value,
+            ratio_interval: ratio_interval(control, arm, &pairs),
+            p_value: if self.patients > 0 {
+                2.0 * normal_tail(score.abs())
+            } else {
+                f64::NAN
+            },
+            number_needed_to_treat: NumberNeededToTreat::new(difference.value, difference_interval),
+            control_only: self.count(0, bin),
+            arm_only: self.count(1, bin),
+            variance_reduction: unpaired / square(difference.standard_error),
         }
     }
 
+    /// Probability by the end of `bin` of neither the endpoint's event nor a competing one in the
+    /// arm (Kaplan–Meier).
+    pub fn arm_survival(&self, bin: usize) -> Estimate {
+        self.arm[bin].free()
+    }
+
+    /// Score interval of the difference of cumulative incidences by the end of `bin`; for many
+    /// arms at once, with a `critical` of [`crate::multiplicity`].
+    pub fn difference_interval(&self, bin: usize, critical: f64) -> (f64, f64) {
+        let pairs = self.pairs(bin);
+        if self.patients == 0 {
+            return (f64::NAN, f64::NAN);
+        }
+        let difference = self.difference(bin);
+        let scale = stretch(difference.standard_error, pairs.difference_error());
+        let (lower, upper) = around(difference.value, &pairs, scale, critical);
+        (lower.max(-1.0), upper.min(1.0))
+    }
+
+    /// Compares the time lost to the event until the end of `bin`. `edges` are those of the
+    /// tally's bins, equally wide but the last; times are in their unit.
+    ///
+    /// The variance is that of the patients' own differences. An event is taken for one in the
+    /// middle of its bin; since the two events of a patient are seldom in the same bin unless they
+    /// are the same, what this costs is of the order of the bin's width squared (1 % of the error
+    /// where delays are ten bins long). With drop-out the error is stretched as that of
+    /// incidences.
+    pub fn mean(&self, edges: &[f64], bin: usize) -> MeanContrast {
+        let horizon = edges[bin + 1];
+        let [control, arm] = self.tables.each_ref().map(|table| {
+            let table = table.placed(edges);
+            curve::estimate(&table, Quantity::MeanLost { cause: 0, horizon })
+        });
+        let [prevented, caused] = self.apart(edges, bin);
+        let (sum, squares) = (
+            prevented.sum + caused.sum,
+            prevented.squares + caused.squares,
+        );
+        let n = self.patients as f64;
+        let crude = (caused.sum - prevented.sum) / n;
+        let scale = stretch(self.errors[bin][0], self.errors[bin][1]);
+        let difference = Estimate {
+            value: arm.value - control.value,
+            standard_error: root(squares / n - crude * crude) / n.sqrt() * scale,
+        };
+        // As many pairs as have these two sums if all differ for equally long.
+        let size = if sum > 0.0 { squares / sum } else { horizon };
+        let pairs = Pairs {
+            patients: n,
+            control_events: self.control_events[bin] as f64,
+            control_only: prevented.sum / size,
+            arm_only: caused.sum / size,
+        };
+        let (lower, upper) = around(difference.value / size, &pairs, scale, CRITICAL_95);
+        let known = self.patients > 0 && !size.is_nan();
+        MeanContrast {
+            control,
+            arm,
+            difference,
+            difference_interval: if known {
+                (lower * size, upper * size)
+            } else {
+                (f64::NAN, f64::NAN)
+            },
+        }
+    }
+
+    /// How much later the event happens in the arm, until the end of `bin`; `None` if somebody was
+    /// lost before, of whom it is not known. `edges` as in [`Self::mean`].
+    pub fn delay(&self, edges: &[f64], bin: usize) -> Option<Delay> {
+        let TimeApart {
+            patients,
+            sum,
+            squares,
+        } = self.apart[0].time(edges, bin);
+        let mean = sum / patients;
+        let mean = Estimate::new(mean, (squares / patients - mean * mean) / patients);
+        self.nobody_censored[bin].then_some(Delay {
+            patients: whole(patients),
+            mean,
+            interval: mean.plain_interval(CRITICAL_95),
+        })
+    }
+
+    fn apart(&self, edges: &[f64], bin: usize) -> [TimeApart; 2] {
+        self.apart.each_ref().map(|side| side.time(edges, bin))
+    }
+
+    fn count(&self, side: usize, bin: usize) -> u64 {
+        whole(self.apart[side].differing(bin))
+    }
+
     fn pairs(&self, bin: usize) -> Pairs {
+        let [control_only, arm_only] = self.apart.each_ref().map(|side| side.differing(bin));
         Pairs {
-            patients: self.patients,
-            control_events: self.control_events[bin],
-            control_only: self.control_only[bin],
-            arm_only: self.arm_only[bin],
+            patients: self.patients as f64,
+            control_events: self.control_events[bin] as f64,
+            control_only,
+            arm_only,
         }
     }
 
@@ -339,247 +446,44 @@ impl Curves {
             ),
         }
     }
-
-    /// Bound on the standard error of the area between the two curves until the last edge.
-    fn mean_difference_error(&self, edges: &[f64]) -> f64 {
-        let bins = edges.len() - 1;
-        // An event lies in the middle of its bin: what is known by a bin's end counts from there
-        // to the middle of the next bin, or to the horizon.
-        let middle = |bin: usize| f64::midpoint(edges[bin], edges[bin + 1]);
-        let next = |bin: usize| {
-            if bin + 1 < bins {
-                middle(bin + 1)
-            } else {
-                edges[bins]
-            }
-        };
-        let mut differing: Vec<(u64, f64)> = Vec::with_capacity(bins);
-        let (mut mean, mut error, mut crude_error) = (0.0, 0.0, 0.0);
-        for bin in 0..bins {
-            let pairs = self.pairs(bin);
-            let width = next(bin) - middle(bin);
-            differing.push((pairs.discordant(), width));
-            mean += width * pairs.crude_difference();
-            crude_error += width * pairs.difference_error();
-            error += width * self.difference(bin).standard_error;
-        }
-        // The sum over pairs of bins of the smaller count: the largest counts first, each with
-        // the bins that have as many.
-        differing.sort_by_key(|(count, _)| Reverse(*count));
-        let (mut square, mut wider) = (0.0, 0.0);
-        for (count, width) in differing {
-            square += count as f64 * width * (width + 2.0 * wider);
-            wider += width;
-        }
-        let n = self.patients as f64;
-        root(square / n - mean * mean) / n.sqrt() * stretch(error, crude_error)
-    }
-
-    fn mean_difference_interval(&self, mean: Estimate, bin: usize, horizon: f64) -> (f64, f64) {
-        let at_horizon = self.difference(bin);
-        let (lower, upper) = difference_interval(at_horizon, &self.pairs(bin));
-        let scale = match (at_horizon.standard_error > 0.0, mean.standard_error > 0.0) {
-            (true, _) => mean.standard_error / at_horizon.standard_error,
-            // Nobody differs at any time.
-            (false, false) => horizon,
-            // At the horizon nobody differs any more, or everybody does.
-            (false, true) => return mean.plain_interval(CRITICAL_95),
-        };
-        let away = |limit: f64| mean.value + scale * (limit - at_horizon.value);
-        (away(lower), away(upper))
-    }
-
-    fn contrast(&self, bin: usize) -> Contrast {
-        let control = self.control[bin].incidence();
-        let arm = self.arm[bin].incidence();
-        let pairs = self.pairs(bin);
-        let difference = self.difference(bin);
-        let difference_interval = difference_interval(difference, &pairs);
-        let unpaired = square(control.standard_error) + square(arm.standard_error);
-        Contrast {
-            control,
-            arm,
-            difference,
-            difference_interval,
-            ratio: arm.value / control.value,
-            ratio_interval: ratio_interval(control, arm, &pairs),
-            number_needed_to_treat: NumberNeededToTreat::new(difference.value, difference_interval),
-            control_only: pairs.control_only,
-            arm_only: pairs.arm_only,
-            variance_reduction: unpaired / square(difference.standard_error),
-        }
-    }
 }
 
-/// Pairs by whether the event was observed by a bin's end. All counts together define the four
-/// cells; the arm's events are the control's, less n10, plus n01.
-struct Pairs {
-    patients: u64,
-    control_events: u64,
-    control_only: u64,
-    arm_only: u64,
+/// The count behind a sum of counts.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is a count of patients"
+)]
+fn whole(count: f64) -> u64 {
+    count as u64
 }
 
-impl Pairs {
-    fn both(&self) -> u64 {
-        self.control_events - self.control_only
-    }
-
-    fn arm_events(&self) -> u64 {
-        self.both() + self.arm_only
-    }
-
-    fn discordant(&self) -> u64 {
-        self.control_only + self.arm_only
-    }
-
-    /// One minus the correlation of the two indicators; one if either is constant.
-    fn decorrelation(&self) -> f64 {
-        if self.discordant() == 0 {
-            return 0.0;
-        }
-        let n = self.patients as f64;
-        let (control, arm) = (self.control_events as f64, self.arm_events() as f64);
-        let spread = (control * (n - control)).sqrt() * (arm * (n - arm)).sqrt();
-        if spread == 0.0 {
-            return 1.0;
-        }
-        1.0 - (n * self.both() as f64 - control * arm) / spread
-    }
-
-    fn crude_difference(&self) -> f64 {
-        (self.arm_only as f64 - self.control_only as f64) / self.patients as f64
-    }
-
-    /// Standard error of the crude difference.
-    fn difference_error(&self) -> f64 {
-        let n = self.patients as f64;
-        root(self.discordant() as f64 / n - square(self.crude_difference())) / n.sqrt()
-    }
-
-    /// Standard error of the logarithm of the crude ratio.
-    fn log_ratio_error(&self) -> f64 {
-        let events = self.control_events as f64 * self.arm_events() as f64;
-        (self.discordant() as f64 / events).sqrt()
-    }
-
-    /// 95 % score interval of the crude difference.
-    fn difference_interval(&self) -> (f64, f64) {
-        let crude = self.crude_difference();
-        let rejects = |delta| self.rejects_difference(delta);
-        (limit(crude, -1.0, rejects), limit(crude, 1.0, rejects))
-    }
-
-    /// Whether the score test rejects a true difference `delta` at 5 %. The nuisance parameter,
-    /// the probability of an event in the control only, takes its most likely value given
-    /// `delta`: the larger root of 2n·q² + b·q + c.
-    fn rejects_difference(&self, delta: f64) -> bool {
-        let n = self.patients as f64;
-        let (n10, n01) = (self.control_only as f64, self.arm_only as f64);
-        let b = (2.0 * n + n10 - n01) * delta - n10 - n01;
-        let c = -n10 * delta * (1.0 - delta);
-        let q = larger_root(2.0 * n, b, c);
-        let variance = n * (2.0 * q + delta * (1.0 - delta));
-        square(n01 - n10 - n * delta) > square(CRITICAL_95) * variance
-    }
-
-    /// 95 % score interval of the crude ratio; searched on the scale of ratio/(1 + ratio).
-    fn ratio_interval(&self) -> (f64, f64) {
-        let (control, arm) = (self.control_events as f64, self.arm_events() as f64);
-        let ratio = |share: f64| share / (1.0 - share);
-        let rejects = |share| self.rejects_ratio(ratio(share));
-        let crude = arm / (control + arm);
-        let (lower, upper) = (limit(crude, 0.0, rejects), limit(crude, 1.0, rejects));
-        (ratio(lower), ratio(upper))
-    }
-
-    /// Whether the score test rejects a true ratio at 5 %. Among the patients with an event in
-    /// either, the share with it in the control only takes its most likely value given the
-    /// ratio: the larger root of a quadratic; the share in the arm only follows from both.
-    fn rejects_ratio(&self, ratio: f64) -> bool {
-        let (n11, n10, n01) = (
-            self.both() as f64,
-            self.control_only as f64,
-            self.arm_only as f64,
-        );
-        let either = n11 + n10 + n01;
-        let fewer = 1.0 - ratio;
-        let a = (1.0 + ratio) * either;
-        let b = -(n10 + n01) - (1.0 + ratio) * fewer * (n10 + n11);
-        let control_only = larger_root(a, b, n10 * fewer);
-        let arm_only = (control_only - fewer) / ratio;
-        let variance = either * ratio * (control_only + arm_only);
-        square(n11 + n01 - ratio * (n11 + n10)) > square(CRITICAL_95) * variance
-    }
-}
-
-/// The last value from `inside` towards `end` that is not rejected.
-fn limit(inside: f64, end: f64, rejects: impl Fn(f64) -> bool) -> f64 {
-    let (mut inside, mut outside) = (inside, end);
-    for _ in 0..HALVINGS {
-        let middle = f64::midpoint(inside, outside);
-        if rejects(middle) {
-            outside = middle;
-        } else {
-            inside = middle;
-        }
-    }
-    inside
-}
-
-/// The larger root of a·x² + b·x + c, for a > 0, without cancellation.
-fn larger_root(a: f64, b: f64, c: f64) -> f64 {
-    let spread = root(b * b - 4.0 * a * c);
-    if b > 0.0 {
-        -2.0 * c / (b + spread)
-    } else {
-        (spread - b) / (2.0 * a)
-    }
-}
-
-fn square(x: f64) -> f64 {
-    x * x
-}
-
-/// Square root of a variance, which rounding may have left a little below zero.
-fn root(variance: f64) -> f64 {
-    if variance < 0.0 { 0.0 } else { variance.sqrt() }
-}
-
-/// Length of the difference of two vectors of the given lengths whose correlation is one minus
-/// `decorrelation`; written so that nothing cancels when they are close.
-fn distance(a: f64, b: f64, decorrelation: f64) -> f64 {
-    root(square(a - b) + 2.0 * decorrelation * a * b)
-}
-
-fn difference_interval(difference: Estimate, pairs: &Pairs) -> (f64, f64) {
-    if pairs.patients == 0 {
-        return (f64::NAN, f64::NAN);
-    }
+/// The score interval of a difference, as far from its estimate as from the crude one, stretched.
+fn around(difference: f64, pairs: &Pairs, scale: f64, critical: f64) -> (f64, f64) {
     let crude = pairs.crude_difference();
-    let (lower, upper) = pairs.difference_interval();
-    let scale = stretch(difference.standard_error, pairs.difference_error());
+    let (lower, upper) = pairs.difference_interval(critical);
     (
-        (difference.value - (crude - lower) * scale).max(-1.0),
-        (difference.value + (upper - crude) * scale).min(1.0),
+        difference - (crude - lower) * scale,
+        difference + (upper - crude) * scale,
     )
 }
 
 fn ratio_interval(control: Estimate, arm: Estimate, pairs: &Pairs) -> (f64, f64) {
-    if pairs.control_events == 0 && pairs.arm_events() == 0 {
+    let (in_control, in_arm) = (pairs.control_events, pairs.arm_events());
+    if in_control == 0.0 && in_arm == 0.0 {
         return (f64::NAN, f64::NAN);
     }
-    let (lower, upper) = pairs.ratio_interval();
-    if pairs.control_events == 0 || pairs.arm_events() == 0 {
+    let (lower, upper) = pairs.ratio_interval(CRITICAL_95);
+    if in_control == 0.0 || in_arm == 0.0 {
         return (lower, upper);
     }
-    let crude = pairs.arm_events() as f64 / pairs.control_events as f64;
     let log_error = distance(
         control.standard_error / control.value,
         arm.standard_error / arm.value,
         pairs.decorrelation(),
     );
     let scale = stretch(log_error, pairs.log_ratio_error());
+    let crude = in_arm / in_control;
     let scaled = |limit| arm.value / control.value * core_math::pow(limit / crude, scale);
     (scaled(lower), scaled(upper))
 }

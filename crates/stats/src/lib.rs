@@ -1,9 +1,13 @@
 //! Integer tallies that merge exactly, and the estimators on them.
+mod apart;
+pub mod coupled;
 pub mod curve;
 pub mod distribution;
 pub mod estimate;
 pub mod hazard;
+mod influence;
 pub mod multiplicity;
+mod pairs;
 pub mod rank;
 pub mod ratio;
 pub mod records;
@@ -11,8 +15,9 @@ pub mod risk;
 pub mod share;
 pub mod tally;
 
+pub use coupled::{Coupled, CoupledTest, JointExits};
 pub use curve::{Curve, Quantity};
-pub use estimate::{Contrast, Estimate, MeanContrast, NumberNeededToTreat};
+pub use estimate::{Contrast, Delay, Estimate, MeanContrast, NumberNeededToTreat, PairedCurves};
 pub use rank::{GroupTest, Weights};
 pub use ratio::{HazardRatio, Ties};
 pub use records::{RecordColumn, RecordValues};

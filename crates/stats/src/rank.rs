@@ -2,7 +2,8 @@
 //!
 //! Groups are compared within strata: `strata[s][g]` is the risk table of group g in stratum s,
 //! and the scores of the strata add up. The groups must be different patients; the arms of a
-//! coupled trial are the same ones, for which these tests are too cautious.
+//! coupled trial are the same ones, for which these tests are too cautious and [`crate::coupled`]
+//! has others.
 
 use crate::distribution::chi_squared_tail;
 use crate::risk::{RiskTable, Row, walk};
@@ -57,7 +58,7 @@ impl Weights {
         gamma: 0.0,
     };
 
-    fn at(self, survival: f64) -> f64 {
+    pub(crate) fn at(self, survival: f64) -> f64 {
         power(survival, self.rho) * power(1.0 - survival, self.gamma)
     }
 }

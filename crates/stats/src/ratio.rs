@@ -1,11 +1,14 @@
 //! Hazard ratios between two groups of different patients, by regression on the group.
 //!
 //! In a coupled trial the arms are the same patients; the ratio is then still the right one, but
-//! its standard error, which takes them for different ones, is too large.
+//! its standard error, which takes them for different ones, is too large: see
+//! [`crate::coupled`], which also needs what each patient contributes to the ratio.
 
 use crate::distribution::CRITICAL_95;
 use crate::estimate::Estimate;
+use crate::influence::Influence;
 use crate::risk::{RiskTable, Row, walk};
+use crate::tally::ExitKind;
 
 /// Logarithms of ratios beyond this are taken for infinite: the likelihood has no maximum.
 const FARTHEST: f64 = 50.0;
@@ -32,7 +35,7 @@ pub struct HazardRatio {
 }
 
 impl HazardRatio {
-    fn new(log_ratio: Estimate, score_statistic: f64) -> Self {
+    pub(crate) fn new(log_ratio: Estimate, score_statistic: f64) -> Self {
         let (lower, upper) = log_ratio.plain_interval(CRITICAL_95);
         Self {
             log_ratio,
@@ -60,6 +63,11 @@ pub enum Ties {
 /// # Panics
 /// If the groups of a stratum differ in their causes.
 pub fn cox(strata: &[[RiskTable; 2]], ties: Ties) -> HazardRatio {
+    cox_with_information(strata, ties).0
+}
+
+/// Cox's ratio, and the information on its logarithm.
+pub(crate) fn cox_with_information(strata: &[[RiskTable; 2]], ties: Ties) -> (HazardRatio, f64) {
     let mut moments = Vec::new();
     for stratum in strata {
         walk(stratum, |rows| {
@@ -79,10 +87,48 @@ pub fn cox(strata: &[[RiskTable; 2]], ties: Ties) -> HazardRatio {
     };
     let null = score(0.0);
     let (log_ratio, information) = root_of(score);
-    HazardRatio::new(
+    let ratio = HazardRatio::new(
         Estimate::new(log_ratio, 1.0 / information),
         null.slope * null.slope / null.information,
-    )
+    );
+    (ratio, information)
+}
+
+/// What patients of either group contribute to the derivative of Cox's partial likelihood with
+/// Efron's ties, by their exits: the score residuals of Lin and Wei (J Am Stat Assoc
+/// 1989;84:1074). The tables have one cause and rows at the same times.
+pub(crate) fn cox_residuals(groups: &[RiskTable; 2], log_ratio: f64) -> [Influence; 2] {
+    let theta = core_math::exp(log_ratio);
+    let mut residuals = [Influence::default(), Influence::default()];
+    let mut so_far = [0.0; 2];
+    walk(groups, |rows| {
+        let events = rows[0].all_events() + rows[1].all_events();
+        let risk_set = RiskSet {
+            at_risk: [rows[0].at_risk as f64, theta * rows[1].at_risk as f64],
+            leaving: [
+                rows[0].all_events() as f64,
+                theta * rows[1].all_events() as f64,
+            ],
+        };
+        // Of an event itself, of being at risk until it, and of being at risk throughout.
+        let (mut own, mut part, mut whole) = ([0.0; 2], [0.0; 2], [0.0; 2]);
+        for (gone, weight) in turns(events) {
+            let share = risk_set.share(gone).slope;
+            let hazard = weight / risk_set.size(gone);
+            for (group, relative) in [1.0, theta].into_iter().enumerate() {
+                let distance = group as f64 - share;
+                own[group] += distance * weight / events as f64;
+                whole[group] += relative * distance * hazard;
+                part[group] += relative * distance * hazard * (1.0 - gone);
+            }
+        }
+        for (group, residuals) in residuals.iter_mut().enumerate() {
+            let event = so_far[group] + own[group] - part[group];
+            so_far[group] -= whole[group];
+            residuals.push(event, so_far[group], so_far[group]);
+        }
+    });
+    residuals
 }
 
 /// Derivative of a log-likelihood by the logarithm of the ratio, and minus the second.
@@ -136,6 +182,28 @@ impl Moment {
 /// From so many events at a time on, Efron's sum over them is taken by an integral.
 const MANY: u64 = 256;
 
+/// Gauss's five points between −1 and 1, and their weights.
+const POINTS: [(f64, f64); 5] = [
+    (-0.906179845938664, 0.23692688505618908),
+    (-0.5384693101056831, 0.47862867049936647),
+    (0.0, 0.5688888888888889),
+    (0.5384693101056831, 0.47862867049936647),
+    (0.906179845938664, 0.23692688505618908),
+];
+
+/// The part of the events gone before each event, and its weight in a sum over them; of many
+/// events, points and weights that give the same sum but for terms of the order of 1 over their
+/// number.
+fn turns(events: u64) -> Vec<(f64, f64)> {
+    let n = events as f64;
+    if events < MANY {
+        return (0..events).map(|turn| (turn as f64 / n, 1.0)).collect();
+    }
+    let inner = POINTS.map(|(point, weight)| (f64::midpoint(1.0, point), 0.5 * n * weight));
+    let ends = [(0.0, 0.5), (1.0, -0.5)];
+    inner.into_iter().chain(ends).collect()
+}
+
 /// The weights of two groups at a time, and how much of them have events.
 struct RiskSet {
     at_risk: [f64; 2],
@@ -152,6 +220,12 @@ impl RiskSet {
             slope: share,
             information: share * (1.0 - share),
         }
+    }
+
+    /// The weight of both groups.
+    fn size(&self, gone: f64) -> f64 {
+        let [first, second] = [0, 1].map(|g: usize| self.at_risk[g] - gone * self.leaving[g]);
+        first + second
     }
 
     /// Derivatives of [`Self::share`] by what has gone.
@@ -179,13 +253,6 @@ impl RiskSet {
     /// a third derivative over 720·n³, is below 1e-12 for so many events and so slow a change, to
     /// which Gauss's five points are as good as exact.
     fn in_turn_by_integral(&self, events: u64) -> Score {
-        const POINTS: [(f64, f64); 5] = [
-            (-0.906179845938664, 0.23692688505618908),
-            (-0.5384693101056831, 0.47862867049936647),
-            (0.0, 0.5688888888888889),
-            (0.5384693101056831, 0.47862867049936647),
-            (0.906179845938664, 0.23692688505618908),
-        ];
         let n = events as f64;
         let integral = POINTS.map(|(point, weight)| {
             let gone = f64::midpoint(1.0, point);
@@ -246,6 +313,15 @@ fn root_of(score: impl Fn(f64) -> Score) -> (f64, f64) {
 /// # Panics
 /// If the groups differ in their causes.
 pub fn fine_gray(groups: &[RiskTable; 2], cause: usize) -> HazardRatio {
+    fine_gray_with_influence(groups, cause).0
+}
+
+/// Fine and Gray's ratio, and each patient's influence on its logarithm, by the times of both
+/// groups.
+pub(crate) fn fine_gray_with_influence(
+    groups: &[RiskTable; 2],
+    cause: usize,
+) -> (HazardRatio, [Influence; 2]) {
     let times = Subdistribution::times(groups, cause);
     let score = |log_ratio: f64| {
         let theta = core_math::exp(log_ratio);
@@ -254,15 +330,18 @@ pub fn fine_gray(groups: &[RiskTable; 2], cause: usize) -> HazardRatio {
     };
     let null = score(0.0);
     let (log_ratio, information) = root_of(score);
-    let variance = if log_ratio.is_finite() {
-        robust_meat(&times, core_math::exp(log_ratio)) / (information * information)
-    } else {
-        f64::NAN
-    };
-    HazardRatio::new(
+    let mut influences = subdistribution_residuals(&times, core_math::exp(log_ratio));
+    let mut variance = 0.0;
+    for (group, influence) in influences.iter_mut().enumerate() {
+        influence.scale(1.0 / information);
+        let of_time = |(row, time): (usize, &Subdistribution)| time.squares(group, influence, row);
+        variance += times.iter().enumerate().map(of_time).sum::<f64>();
+    }
+    let ratio = HazardRatio::new(
         Estimate::new(log_ratio, variance),
         null.slope * null.slope / null.information,
-    )
+    );
+    (ratio, influences)
 }
 
 /// A time as Fine and Gray see it; pairs are by group.
@@ -332,9 +411,9 @@ impl Subdistribution {
     }
 }
 
-/// The middle of the sandwich: squares of every patient's share of the score, of which η is what
-/// the model and ψ what the estimated censoring contributes (Fine and Gray's section 3).
-fn robust_meat(times: &[Subdistribution], theta: f64) -> f64 {
+/// Every patient's share of the score, of which η is what the model and ψ what the estimated
+/// censoring contributes (Fine and Gray's section 3), by group and exit.
+fn subdistribution_residuals(times: &[Subdistribution], theta: f64) -> [Influence; 2] {
     let relative = [1.0, theta];
     // The hazard's increments times the group's distance from the mean, until each time; and for
     // those who stay in the risk set after a competing event, from after each time on.
@@ -348,7 +427,7 @@ fn robust_meat(times: &[Subdistribution], theta: f64) -> f64 {
     }
     let mut until_now = [0.0; 2];
     let mut by_censoring = 0.0;
-    let mut meat = 0.0;
+    let mut residuals = [Influence::default(), Influence::default()];
     for (time, still_to_come) in times.iter().zip(&still_to_come) {
         let at_risk = time.at_risk[0] + time.at_risk[1];
         let all_censored = time.censored[0] + time.censored[1];
@@ -358,22 +437,29 @@ fn robust_meat(times: &[Subdistribution], theta: f64) -> f64 {
             .map(|group| relative[group] * time.kept[group] * from_now(group))
             .sum();
         by_censoring -= q * all_censored / (at_risk * at_risk);
-        for group in 0..2 {
+        for (group, residuals) in residuals.iter_mut().enumerate() {
             until_now[group] += time.drift(group, theta);
             let base = by_censoring - relative[group] * until_now[group];
             let staying = relative[group] * still_to_come[group] / time.followed;
             let event = base + time.distance(group, theta);
-            let competing = base - staying;
-            let censored = base + q / at_risk;
-            meat += time.events[group] * event * event
-                + time.competing[group] * competing * competing
-                + time.censored[group] * censored * censored;
+            residuals.push(event, base - staying, base + q / at_risk);
         }
     }
-    meat
+    residuals
 }
 
 impl Subdistribution {
+    /// Sum of squares over the group's patients who leave now.
+    fn squares(&self, group: usize, influence: &Influence, row: usize) -> f64 {
+        let of = |kind, patients: f64| {
+            let value = influence.of(kind, row);
+            patients * value * value
+        };
+        of(ExitKind::Event, self.events[group])
+            + of(ExitKind::Competing, self.competing[group])
+            + of(ExitKind::Censored, self.censored[group])
+    }
+
     /// The group's indicator less its mean over the risk set.
     fn distance(&self, group: usize, theta: f64) -> f64 {
         let (second, both) = self.risk_set(theta);

@@ -67,22 +67,38 @@ impl RiskTable {
         causes: usize,
         patients: impl IntoIterator<Item = (f64, Option<usize>)>,
     ) -> Self {
-        let mut patients: Vec<_> = patients.into_iter().collect();
-        patients.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let mut table = Self::empty(causes, patients.len() as u64);
+        let patients: Vec<_> = patients.into_iter().collect();
+        for (time, cause) in &patients {
+            assert!(*time >= 0.0, "a patient leaves at {time}");
+            assert!(
+                cause.is_none_or(|cause| cause < causes),
+                "cause {cause:?} is not among {causes}"
+            );
+        }
+        let mut times: Vec<f64> = patients.iter().map(|(time, _)| *time).collect();
+        times.sort_unstable_by(f64::total_cmp);
+        times.dedup();
+        Self::at_times(&times, causes, patients.into_iter())
+    }
+
+    /// One row for each of `times`, in ascending order, also where nobody leaves; all patients
+    /// leave at one of them.
+    pub(crate) fn at_times(
+        times: &[f64],
+        causes: usize,
+        patients: impl Iterator<Item = (f64, Option<usize>)>,
+    ) -> Self {
+        let mut table = Self::empty(causes, 0);
+        for time in times {
+            table.push_row(*time, *time);
+        }
         for (time, cause) in patients {
-            assert!(time >= 0.0, "a patient leaves at {time}");
-            if table.times.last().is_none_or(|last| *last < time) {
-                table.push_row(time, time);
-            }
-            let row = table.times.len() - 1;
+            let row = times.partition_point(|step| *step < time);
             match cause {
-                Some(cause) => {
-                    assert!(cause < causes, "cause {cause} is not among {causes}");
-                    table.events[row * causes + cause] += 1;
-                }
+                Some(cause) => table.events[row * causes + cause] += 1,
                 None => table.censored[row] += 1,
             }
+            table.patients += 1;
         }
         table
     }
@@ -101,7 +117,7 @@ impl RiskTable {
         let mut table = Self::empty(events.len(), patients);
         let mut left = 0;
         for (bin, edge) in edges.windows(2).enumerate() {
-            table.push_row(f64::midpoint(edge[0], edge[1]), edge[1]);
+            table.push_row(middle(edge), edge[1]);
             let row = bin * events.len();
             for (cell, cause) in table.events[row..].iter_mut().zip(events) {
                 *cell = cause.as_ref()[bin];
@@ -146,6 +162,36 @@ impl RiskTable {
         Self::from_bins(edges, patients, &events, &first(Cause::Censored))
     }
 
+    /// The same patients, followed for so many rows: those who leave later are censored at the
+    /// end of the last.
+    #[must_use]
+    pub(crate) fn first_rows(&self, rows: usize) -> Self {
+        let keep = self.causes * rows;
+        let mut table = Self {
+            patients: self.patients,
+            causes: self.causes,
+            times: self.times[..rows].to_vec(),
+            ends: self.ends[..rows].to_vec(),
+            events: self.events[..keep].to_vec(),
+            censored: self.censored[..rows].to_vec(),
+        };
+        let later = self.events[keep..].iter().chain(&self.censored[rows..]);
+        if let Some(last) = table.censored.last_mut() {
+            *last += later.sum::<u64>();
+        }
+        table
+    }
+
+    /// The same bins between other edges.
+    #[must_use]
+    pub(crate) fn placed(&self, edges: &[f64]) -> Self {
+        Self {
+            times: edges.windows(2).map(middle).collect(),
+            ends: edges[1..].to_vec(),
+            ..self.clone()
+        }
+    }
+
     /// The same patients with events of `cause` alone, as its only cause; the others are censored.
     #[must_use]
     pub fn cause_specific(&self, cause: usize) -> Self {
@@ -160,6 +206,16 @@ impl RiskTable {
     #[must_use]
     pub fn any_cause(&self) -> Self {
         self.with_one_cause(|row| (row.all_events(), row.censored))
+    }
+
+    /// Patients who leave in this way in a row; cause 0 is the event, and the others compete.
+    pub(crate) fn exits(&self, kind: ExitKind, row: usize) -> u64 {
+        let events = &self.events[row * self.causes..(row + 1) * self.causes];
+        match kind {
+            ExitKind::Event => events[0],
+            ExitKind::Competing => events[1..].iter().sum(),
+            ExitKind::Censored => self.censored[row],
+        }
     }
 
     /// Patients at risk at the start.
@@ -238,6 +294,10 @@ impl RiskTable {
             censored,
         }
     }
+}
+
+fn middle(edges: &[f64]) -> f64 {
+    f64::midpoint(edges[0], edges[1])
 }
 
 /// Visits the distinct times of several groups in order, with each group's row there; a group

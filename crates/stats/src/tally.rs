@@ -4,6 +4,8 @@
 //! [`Tally`], the form that is stored, merged and estimated from. Everything is an integer, so
 //! a sum does not depend on its order (model description, section 8, promise 6).
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 /// Time-to-event endpoints, in the order of every `[_; ENDPOINTS]` array.
@@ -85,6 +87,12 @@ impl Cause {
     }
 }
 
+/// Ends of the parts of follow-up, in bins, by which two arms' exits are counted together: fine
+/// where recurrences are frequent, and at the times at which arms are usually compared.
+const PART_ENDS: [usize; 16] = [
+    6, 12, 18, 24, 36, 48, 60, 84, 120, 150, 180, 210, 240, 300, 360, 480,
+];
+
 /// Names of the origins of local recurrences, in the order of the `origin` axis: a residual
 /// focus, or the site where the founder was shed.
 pub const ORIGINS: [&str; 4] = ["residual", "primary", "distant", "scar"];
@@ -117,6 +125,20 @@ pub enum ExitKind {
     Censored,
 }
 
+impl ExitKind {
+    /// All kinds, in the order of a tally's tables.
+    pub const ALL: [Self; 3] = [Self::Event, Self::Competing, Self::Censored];
+
+    /// Name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Competing => "competing",
+            Self::Censored => "censored",
+        }
+    }
+}
+
 /// Leaving the risk set of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit {
@@ -141,14 +163,19 @@ pub struct ArmRecord {
 }
 
 /// Integer tables with named axes; the order here is the order of digests and files.
-const TABLES: usize = 7;
+const TABLES: usize = 10;
 const FIRST_EVENT: usize = 0;
 const EVENT: usize = 1;
 const COMPETING: usize = 2;
 const CENSORED: usize = 3;
 const PAIRED: usize = 4;
-const ORIGIN: usize = 5;
-const TICKS: usize = 6;
+const DELAYED: usize = 5;
+const DELAY: usize = 6;
+const ORIGIN: usize = 7;
+const TICKS: usize = 8;
+const JOINT: usize = 9;
+/// Tables of an arm's own, to which an accumulator adds what the control counts for all arms.
+const OWN: [usize; 6] = [FIRST_EVENT, EVENT, COMPETING, CENSORED, ORIGIN, TICKS];
 
 /// A table of a tally, for files and digests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,14 +226,29 @@ pub struct Tally {
 }
 
 impl Shape {
+    /// The parts of follow-up, as ranges of bins, by which joint exits are counted.
+    pub fn parts(&self) -> Vec<Range<usize>> {
+        let ends = PART_ENDS.into_iter().filter(|end| *end < self.bins);
+        let mut start = 0;
+        ends.chain([self.bins])
+            .map(|end| std::mem::replace(&mut start, end)..end)
+            .collect()
+    }
+
+    /// Cells of the joint exits in each arm: a part for each kind, the kinds one after the other.
+    pub fn exit_cells(&self) -> usize {
+        ExitKind::ALL.len() * self.parts().len()
+    }
+
     fn table_len(&self, table: usize) -> usize {
         let arms = self.strata * self.arms;
         match table {
             FIRST_EVENT => arms * CAUSES * self.bins,
             EVENT | COMPETING | CENSORED => arms * ENDPOINTS * self.bins,
-            PAIRED => arms * ENDPOINTS * self.bins * 2,
+            PAIRED | DELAYED | DELAY => arms * ENDPOINTS * self.bins * 2,
             ORIGIN => arms * ORIGINS.len() * self.bins,
             TICKS => arms * ENDPOINTS,
+            JOINT => self.arms * ENDPOINTS * self.exit_cells() * self.exit_cells(),
             _ => unreachable!("there are {TABLES} tables"),
         }
     }
@@ -282,6 +324,34 @@ impl Tally {
         )
     }
 
+    /// By bin: patients whose second event falls there, after a first in an earlier bin; with the
+    /// first in the control and in the arm, in turn (`2 * bins` values). The event was delayed in
+    /// the arm, or brought forward.
+    pub fn delayed(&self, stratum: usize, arm: usize, endpoint: Endpoint) -> &[u64] {
+        self.row(
+            DELAYED,
+            (stratum * self.shape.arms + arm) * ENDPOINTS + endpoint as usize,
+            self.shape.bins * 2,
+        )
+    }
+
+    /// Sum over the patients of [`Self::delayed`] of the bins from the first event to the second.
+    pub fn delay(&self, stratum: usize, arm: usize, endpoint: Endpoint) -> &[u64] {
+        self.row(
+            DELAY,
+            (stratum * self.shape.arms + arm) * ENDPOINTS + endpoint as usize,
+            self.shape.bins * 2,
+        )
+    }
+
+    /// Patients of all strata by how they leave an endpoint's risk set in the control (slower) and
+    /// in the arm, in cells of kind and part ([`Shape::exit_cells`]): those for whom the two
+    /// differ. The others follow from the exits.
+    pub fn joint(&self, arm: usize, endpoint: Endpoint) -> &[u64] {
+        let cells = self.shape.exit_cells();
+        self.row(JOINT, arm * ENDPOINTS + endpoint as usize, cells * cells)
+    }
+
     /// Local recurrences of an origin (position in [`ORIGINS`]) by bin.
     pub fn origin(&self, stratum: usize, arm: usize, origin: usize) -> &[u64] {
         self.row(
@@ -328,12 +398,14 @@ impl Tally {
                 &self.tables[index],
             ));
         }
-        out.push(table(
-            "paired",
-            &["stratum", "arm", "endpoint", "bin", "side"],
-            &[s.strata, s.arms, ENDPOINTS, s.bins, 2],
-            &self.tables[PAIRED],
-        ));
+        for (name, index) in [("paired", PAIRED), ("delayed", DELAYED), ("delay", DELAY)] {
+            out.push(table(
+                name,
+                &["stratum", "arm", "endpoint", "bin", "side"],
+                &[s.strata, s.arms, ENDPOINTS, s.bins, 2],
+                &self.tables[index],
+            ));
+        }
         out.push(table(
             "origin",
             &["stratum", "arm", "origin", "bin"],
@@ -345,6 +417,12 @@ impl Tally {
             &["stratum", "arm", "endpoint"],
             &[s.strata, s.arms, ENDPOINTS],
             &self.tables[TICKS],
+        ));
+        out.push(table(
+            "joint",
+            &["arm", "endpoint", "control_exit", "arm_exit"],
+            &[s.arms, ENDPOINTS, s.exit_cells(), s.exit_cells()],
+            &self.tables[JOINT],
         ));
         for ((name, bins), values) in s.histograms.iter().zip(&self.histograms) {
             out.push(Table {
@@ -418,8 +496,9 @@ impl Tally {
 
     /// Checks that the sums agree: screened = excluded + enrolled, each enrolled patient counted
     /// once per arm among first events and once per arm and endpoint among exits, one origin for
-    /// every local recurrence, and as many events more or less than in the control as the pairs
-    /// say. Sums of ticks have nothing to be checked against.
+    /// every local recurrence, as many events more or less than in the control as the pairs say,
+    /// delays that these pairs can have, and as many exits of each kind and part as the joint
+    /// exits say. Sums of ticks have nothing to be checked against.
     ///
     /// # Errors
     /// [`TallyError::Inconsistent`] names the first sum that does not hold.
@@ -457,6 +536,7 @@ impl Tally {
                     }
                     equal("enrolled and exits", here, left)?;
                     self.check_pairs(stratum, arm, endpoint)?;
+                    self.check_delays(stratum, arm, endpoint)?;
                 }
                 self.check_origins(stratum, arm)?;
             }
@@ -466,6 +546,11 @@ impl Tally {
                     here,
                     sum(self.histogram(stratum, histogram))?,
                 )?;
+            }
+        }
+        for arm in 0..self.shape.arms {
+            for endpoint in Endpoint::ALL {
+                self.check_joint(arm, endpoint)?;
             }
         }
         Ok(())
@@ -499,6 +584,93 @@ impl Tally {
             }
         }
         Ok(())
+    }
+
+    /// Of those who differ by a bin's end, some no longer do by the next; they had the event in one
+    /// arm before, as the sum of their delays must allow. So must the events of both arms.
+    fn check_delays(
+        &self,
+        stratum: usize,
+        arm: usize,
+        endpoint: Endpoint,
+    ) -> Result<(), TallyError> {
+        let wide = |count: u64| i128::from(count);
+        let differing = self.paired(stratum, arm, endpoint);
+        let ending = self.delayed(stratum, arm, endpoint);
+        let delays = self.delay(stratum, arm, endpoint);
+        let arms = [self.shape.control, arm];
+        let events = arms.map(|arm| self.exits(stratum, arm, endpoint, ExitKind::Event));
+        for side in 0..2 {
+            // Those who differ, and the bins since their events, all together.
+            let (mut before, mut waiting) = (0, 0);
+            for (bin, first_events) in events[side].iter().enumerate() {
+                let cell = 2 * bin + side;
+                let (now, ended) = (wide(differing[cell]), wide(ending[cell]));
+                let started = now + ended - before;
+                let delay = wide(delays[cell]);
+                waiting += before - delay;
+                let possible = ended <= before
+                    && ended <= wide(events[1 - side][bin])
+                    && (0..=wide(*first_events)).contains(&started)
+                    && (ended..=ended * wide(bin as u64)).contains(&delay)
+                    && waiting >= now - started;
+                if !possible {
+                    return Err(TallyError::Inconsistent(format!(
+                        "{ended} delayed events in bin {bin} of arm {arm}, by {delay} bins \
+                         together, where {before} patients differ before and {now} after"
+                    )));
+                }
+                before = now;
+            }
+        }
+        Ok(())
+    }
+
+    /// The exits of either arm by kind and part, less those that differ, are the same patients.
+    fn check_joint(&self, arm: usize, endpoint: Endpoint) -> Result<(), TallyError> {
+        let all: Vec<usize> = (0..self.shape.strata).collect();
+        let control = self.exits_by_cell(&all, self.shape.control, endpoint);
+        let treated = self.exits_by_cell(&all, arm, endpoint);
+        let cells = self.shape.exit_cells();
+        let joint = self.joint(arm, endpoint);
+        let sum =
+            |counts: &mut dyn Iterator<Item = &u64>| counts.fold(0u64, |a, b| a.saturating_add(*b));
+        for cell in 0..cells {
+            let left = sum(&mut joint[cell * cells..(cell + 1) * cells].iter());
+            let came = sum(&mut joint[cell..].iter().step_by(cells));
+            let same = control[cell].checked_sub(left);
+            if same.is_none()
+                || same != treated[cell].checked_sub(came)
+                || joint[cell * cells + cell] != 0
+            {
+                return Err(TallyError::Inconsistent(format!(
+                    "of exits of kind and part {cell} {left} of {} in the control and {came} of {} \
+                     in arm {arm} differ",
+                    control[cell], treated[cell]
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Exits from an endpoint's risk set by kind and part, pooled over strata.
+    pub(crate) fn exits_by_cell(
+        &self,
+        strata: &[usize],
+        arm: usize,
+        endpoint: Endpoint,
+    ) -> Vec<u64> {
+        let parts = self.shape.parts();
+        let mut cells = Vec::with_capacity(self.shape.exit_cells());
+        for kind in ExitKind::ALL {
+            for part in &parts {
+                let counts = strata
+                    .iter()
+                    .flat_map(|stratum| &self.exits(*stratum, arm, endpoint, kind)[part.clone()]);
+                cells.push(counts.fold(0u64, |sum, count| sum.saturating_add(*count)));
+            }
+        }
+        cells
     }
 
     fn check_origins(&self, stratum: usize, arm: usize) -> Result<(), TallyError> {
@@ -545,12 +717,21 @@ fn table<'a>(name: &str, axes: &[&'static str], shape: &[usize], values: &'a [u6
 #[derive(Debug, Clone)]
 pub struct Accumulator {
     tally: Tally,
+    /// The part that each bin belongs to.
+    part_of_bin: Vec<usize>,
+    parts: usize,
 }
 
 impl Accumulator {
     /// Starts with nobody.
     pub fn new(shape: Shape) -> Self {
+        let parts = shape.parts();
+        let numbered = parts.iter().enumerate();
         Self {
+            part_of_bin: numbered
+                .flat_map(|(part, bins)| bins.clone().map(move |_| part))
+                .collect(),
+            parts: parts.len(),
             tally: Tally::empty(shape),
         }
     }
@@ -600,18 +781,16 @@ impl Accumulator {
             bins,
             ..
         } = tally.shape;
-        for (index, values) in tally.tables.iter_mut().enumerate() {
-            let row = values.len() / (strata * arms);
-            if index == PAIRED {
-                // Marks at the bins where the pair starts and stops differing become counts
-                // by each bin's end.
-                for endpoint in values.chunks_mut(bins * 2) {
-                    for at in 2..endpoint.len() {
-                        endpoint[at] = endpoint[at].wrapping_add(endpoint[at - 2]);
-                    }
-                }
-                continue;
+        // Marks at the bins where a pair starts and stops differing become counts by each bin's
+        // end.
+        for endpoint in tally.tables[PAIRED].chunks_mut(bins * 2) {
+            for at in 2..endpoint.len() {
+                endpoint[at] = endpoint[at].wrapping_add(endpoint[at - 2]);
             }
+        }
+        for table in OWN {
+            let values = &mut tally.tables[table];
+            let row = values.len() / (strata * arms);
             for stratum in values.chunks_mut(row * arms) {
                 let base = stratum[control * row..(control + 1) * row].to_vec();
                 for (arm, cells) in stratum.chunks_mut(row).enumerate() {
@@ -661,30 +840,54 @@ impl Accumulator {
         }
     }
 
-    /// Marks the bins between a pair's differing events.
+    /// Counts how a pair differs.
     fn pair(&mut self, stratum: usize, arm: usize, base: &ArmRecord, record: &ArmRecord) {
-        let bins = self.tally.shape.bins;
         let row = stratum * self.tally.shape.arms + arm;
-        for endpoint in 0..ENDPOINTS {
-            let event_bin = |exit: &Exit| match exit.kind {
-                ExitKind::Event => usize::from(exit.bin),
-                ExitKind::Competing | ExitKind::Censored => bins,
-            };
-            let control = event_bin(&base.exits[endpoint]);
-            let treated = event_bin(&record.exits[endpoint]);
-            let (side, from, until) = if control < treated {
-                (0, control, treated)
-            } else {
-                (1, treated, control)
-            };
-            if from == until {
-                continue;
+        for (endpoint, (control, treated)) in base.exits.iter().zip(&record.exits).enumerate() {
+            if control != treated {
+                self.pair_events(row * ENDPOINTS + endpoint, control, treated);
+                self.pair_exits(arm * ENDPOINTS + endpoint, control, treated);
             }
-            let cells = &mut self.tally.tables[PAIRED][(row * ENDPOINTS + endpoint) * bins * 2..];
-            cells[from * 2 + side] = cells[from * 2 + side].wrapping_add(1);
-            if until < bins {
-                cells[until * 2 + side] = cells[until * 2 + side].wrapping_sub(1);
-            }
+        }
+    }
+
+    /// Marks the bins between a pair's differing events.
+    fn pair_events(&mut self, row: usize, control: &Exit, treated: &Exit) {
+        let bins = self.tally.shape.bins;
+        let event_bin = |exit: &Exit| match exit.kind {
+            ExitKind::Event => usize::from(exit.bin),
+            ExitKind::Competing | ExitKind::Censored => bins,
+        };
+        let (control, treated) = (event_bin(control), event_bin(treated));
+        let (side, first, second) = if control < treated {
+            (0, control, treated)
+        } else {
+            (1, treated, control)
+        };
+        if first == second {
+            return;
+        }
+        let tables = &mut self.tally.tables;
+        let mut bump = |table: usize, bin: usize, by: u64| {
+            let cell = &mut tables[table][(row * bins + bin) * 2 + side];
+            *cell = cell.wrapping_add(by);
+        };
+        bump(PAIRED, first, 1);
+        if second < bins {
+            bump(PAIRED, second, u64::MAX);
+            bump(DELAYED, second, 1);
+            bump(DELAY, second, (second - first) as u64);
+        }
+    }
+
+    /// Counts a pair's exits if they differ in kind or part.
+    fn pair_exits(&mut self, row: usize, control: &Exit, treated: &Exit) {
+        let cells = ExitKind::ALL.len() * self.parts;
+        let cell =
+            |exit: &Exit| exit.kind as usize * self.parts + self.part_of_bin[usize::from(exit.bin)];
+        let (control, treated) = (cell(control), cell(treated));
+        if control != treated {
+            self.tally.tables[JOINT][(row * cells + control) * cells + treated] += 1;
         }
     }
 }

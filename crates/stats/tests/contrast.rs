@@ -10,9 +10,11 @@ use common::{close, populations, record, shape, tally_of, tally_of_pairs};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use reseed_stats::curve::{Quantity, paired_difference};
-use reseed_stats::estimate::{contrast, contrasts, mean_contrast};
+use reseed_stats::estimate::{contrast, contrasts};
 use reseed_stats::share::counterfactual_shares;
-use reseed_stats::{ArmRecord, Contrast, Endpoint, Estimate, ExitKind, MeanContrast, Tally};
+use reseed_stats::{
+    ArmRecord, Contrast, Endpoint, Estimate, ExitKind, MeanContrast, PairedCurves, Tally,
+};
 
 const Z: f64 = 1.959963984540054;
 
@@ -276,7 +278,13 @@ type Events = (Option<usize>, Option<usize>);
 
 const BINS: usize = 8;
 
-fn mean_of(events: &[Events]) -> MeanContrast {
+/// Edges of bins two units wide, the last only one.
+fn edges() -> Vec<f64> {
+    let whole = (0..BINS).map(|edge| 2.0 * edge as f64);
+    whole.chain([2.0 * BINS as f64 - 1.0]).collect()
+}
+
+fn curves_of(events: &[Events]) -> PairedCurves {
     let record = |bin: Option<usize>| match bin {
         Some(bin) => record(ExitKind::Event, bin, 0),
         None => record(ExitKind::Censored, BINS - 1, 0),
@@ -284,46 +292,97 @@ fn mean_of(events: &[Events]) -> MeanContrast {
     let pairs = events
         .iter()
         .map(|(control, arm)| (record(*control), record(*arm)));
-    let edges: Vec<f64> = (0..=BINS).map(|edge| 2.0 * edge as f64).collect();
-    mean_contrast(
-        &tally_of_pairs(BINS, pairs),
-        &[0],
-        1,
-        Endpoint::Rfs,
-        &edges,
-        BINS - 1,
-    )
+    PairedCurves::new(&tally_of_pairs(BINS, pairs), &[0], 1, Endpoint::Rfs)
+}
+
+fn mean_of(events: &[Events], bin: usize) -> MeanContrast {
+    curves_of(events).mean(&edges(), bin)
 }
 
 /// The same from the patients themselves, with events in the middles of the bins.
-fn mean_of_patients(events: &[Events]) -> Estimate {
-    let exit = |bin: Option<usize>| match bin {
-        Some(bin) => (2.0 * bin as f64 + 1.0, Some(0)),
-        None => (2.0 * BINS as f64, None),
+fn mean_of_patients(events: &[Events], bin: usize) -> Estimate {
+    let edges = edges();
+    let exit = |event: Option<usize>| match event {
+        Some(event) => (f64::midpoint(edges[event], edges[event + 1]), Some(0)),
+        None => (edges[BINS], None),
     };
     let pairs: Vec<_> = events
         .iter()
         .map(|(control, arm)| [exit(*control), exit(*arm)])
         .collect();
-    let horizon = 2.0 * BINS as f64;
+    let horizon = edges[bin + 1];
     paired_difference(1, &pairs, Quantity::MeanLost { cause: 0, horizon })
 }
 
 #[test]
 fn time_lost_without_patients_is_unknown() {
-    let found = mean_of(&[]);
+    let found = mean_of(&[], BINS - 1);
     assert!(found.difference.value.is_nan() && found.difference_interval.0.is_nan());
+    let delay = curves_of(&[]).delay(&edges(), 0).unwrap();
+    assert!(delay.patients == 0 && delay.mean.value.is_nan());
 }
 
-/// Where everybody differs in the end there is no chance left but in when.
+/// The interval is that of paired proportions if all who differ do so for equally long.
 #[test]
-fn time_lost_by_everybody_has_a_plain_interval() {
-    let found = mean_of(&[(Some(1), None), (Some(5), None), (Some(6), None)]);
-    let (lower, upper) = found.difference_interval;
-    let distance = Z * found.difference.standard_error;
-    assert!(distance > 1.0);
-    let value = found.difference.value;
-    assert_close((lower, upper), (value - distance, value + distance), 1e-12);
+fn time_lost_has_the_interval_of_its_effective_pairs() {
+    let events: Vec<Events> = (0..22)
+        .map(|patient| match patient {
+            0..7 => (Some(2), None),
+            7..9 => (None, Some(2)),
+            9 => (Some(1), Some(1)),
+            _ => (None, None),
+        })
+        .collect();
+    let found = mean_of(&events, 5);
+    // From the middle of the third bin to the end of the sixth.
+    let time = 7.0;
+    let pairs = check(&pairs(1, 7, 2, 12));
+    assert!(close(
+        found.difference.value,
+        time * pairs.difference.value,
+        1e-12
+    ));
+    let (lower, upper) = pairs.difference_interval;
+    assert_close(
+        found.difference_interval,
+        (time * lower, time * upper),
+        1e-12,
+    );
+}
+
+#[test]
+fn bins_of_different_widths_have_no_paired_times() {
+    let curves = curves_of(&[(Some(0), Some(3)), (Some(1), None)]);
+    let mut edges = edges();
+    edges[1] = 1.5;
+    let found = curves.mean(&edges, 5);
+    assert!(found.difference.value < 0.0 && found.difference.standard_error.is_nan());
+    assert!(found.difference_interval.0.is_nan() && found.difference_interval.1.is_nan());
+    assert!(curves.delay(&edges, 5).unwrap().mean.value.is_nan());
+}
+
+/// One event four bins later, one not by the end of the sixth bin, one earlier, one the same.
+#[test]
+fn delays_count_later_events() {
+    let curves = curves_of(&[
+        (Some(0), Some(4)),
+        (Some(1), None),
+        (Some(3), Some(2)),
+        (Some(5), Some(5)),
+    ]);
+    let found = curves.delay(&edges(), 5).unwrap();
+    assert_eq!(found.patients, 2);
+    assert!(close(found.mean.value, f64::midpoint(8.0, 9.0), 1e-12));
+    assert!(close(
+        found.mean.standard_error,
+        f64::sqrt(0.25 / 2.0),
+        1e-12
+    ));
+    let left = record(ExitKind::Censored, 0, 0);
+    let tally = tally_of_pairs(2, [(left, record(ExitKind::Event, 1, 0))]);
+    let curves = PairedCurves::new(&tally, &[0], 1, Endpoint::Rfs);
+    let at = |bin| curves.delay(&[0.0, 1.0, 2.0], bin);
+    assert!(at(0).is_some() && at(1).is_none());
 }
 
 #[test]
@@ -401,26 +460,17 @@ proptest! {
         }
     }
 
-    /// Differences that last have the patients' own error; others a larger one.
+    /// Differences of times have the patients' own error.
     #[test]
-    fn time_lost_has_the_error_of_its_patients_or_a_larger_one(
+    fn time_lost_has_the_error_of_its_patients(
         events in vec((prop::option::of(0..BINS), prop::option::of(0..BINS)), 1..60),
-        prevented in vec(any::<bool>(), 60),
+        bin in 0..BINS,
     ) {
-        let exact = mean_of_patients(&events);
-        let found = mean_of(&events).difference;
-        prop_assert!(close(found.value, exact.value, 1e-9));
-        prop_assert!(found.standard_error >= exact.standard_error - 1e-7);
-
-        let lasting: Vec<Events> = events
-            .iter()
-            .zip(&prevented)
-            .map(|((event, _), prevented)| (*event, event.filter(|_| !prevented)))
-            .collect();
-        let exact = mean_of_patients(&lasting);
-        let found = mean_of(&lasting);
+        let exact = mean_of_patients(&events, bin);
+        let found = mean_of(&events, bin);
+        prop_assert!(close(found.difference.value, exact.value, 1e-9));
         prop_assert!(close(found.difference.standard_error, exact.standard_error, 1e-7));
         let (lower, upper) = found.difference_interval;
-        prop_assert!(lower < upper && lower <= exact.value && exact.value <= upper);
+        prop_assert!(lower < upper && lower <= exact.value + 1e-9 && exact.value <= upper + 1e-9);
     }
 }

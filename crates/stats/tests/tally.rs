@@ -6,10 +6,19 @@ use std::collections::BTreeMap;
 
 use common::{Screened, populations, record, shape, tally_of, tally_of_pairs};
 use proptest::prelude::*;
-use reseed_stats::{Cause, Endpoint, ExitKind, Shape, Table, Tally, TallyError};
+use reseed_stats::{Cause, Endpoint, Exit, ExitKind, Shape, Table, Tally, TallyError};
 
 /// Counts by table and position along the axes, without any trick.
 type Counts = BTreeMap<(String, Vec<usize>), u64>;
+
+/// Kind and part of an exit.
+fn cell(shape: &Shape, exit: Exit) -> usize {
+    let parts = shape.parts();
+    let part = parts
+        .iter()
+        .position(|bins| bins.contains(&usize::from(exit.bin)));
+    exit.kind as usize * parts.len() + part.unwrap()
+}
 
 fn naive(shape: &Shape, patients: &[Screened]) -> Counts {
     let mut counts = Counts::new();
@@ -59,6 +68,17 @@ fn naive(shape: &Shape, patients: &[Screened]) -> Counts {
                 add(table, &[stratum, arm, endpoint, usize::from(exit.bin)], 1);
                 add("ticks", &[stratum, arm, endpoint], exit.ticks);
                 let other = arms[shape.control].exits[endpoint];
+                let event = |exit: Exit| (exit.kind == ExitKind::Event).then_some(exit.bin);
+                if let (Some(first), Some(second)) = (event(other), event(*exit)) {
+                    let (bin, side) = (first.max(second), usize::from(second < first));
+                    let at = [stratum, arm, endpoint, usize::from(bin), side];
+                    add("delayed", &at, u64::from(first != second));
+                    add("delay", &at, u64::from(first.abs_diff(second)));
+                }
+                let (from, to) = (cell(shape, other), cell(shape, *exit));
+                if from != to {
+                    add("joint", &[arm, endpoint, from, to], 1);
+                }
                 for bin in 0..shape.bins {
                     let by_now = |kind, at| kind == ExitKind::Event && usize::from(at) <= bin;
                     match (by_now(other.kind, other.bin), by_now(exit.kind, exit.bin)) {
@@ -183,10 +203,16 @@ proptest! {
                             );
                         }
                         for side in 0..2 {
-                            prop_assert_eq!(
-                                tally.paired(stratum, arm, endpoint)[bin * 2 + side],
-                                count("paired", &[stratum, arm, at, bin, side])
-                            );
+                            for (name, found) in [
+                                ("paired", tally.paired(stratum, arm, endpoint)),
+                                ("delayed", tally.delayed(stratum, arm, endpoint)),
+                                ("delay", tally.delay(stratum, arm, endpoint)),
+                            ] {
+                                prop_assert_eq!(
+                                    found[bin * 2 + side],
+                                    count(name, &[stratum, arm, at, bin, side])
+                                );
+                            }
                         }
                     }
                 }
@@ -216,7 +242,8 @@ proptest! {
         prop_assert_eq!(reread(&tally, None), Ok(tally));
     }
 
-    /// One miscounted patient, wherever, is noticed. Sums of ticks alone have no counterpart.
+    /// One miscounted patient, wherever, is noticed. Sums of ticks have no counterpart, and delayed
+    /// events only limits.
     #[test]
     fn a_raised_cell_is_noticed(
         (shape, patients) in populations(),
@@ -224,8 +251,9 @@ proptest! {
         cell in any::<prop::sample::Index>(),
     ) {
         let tally = tally_of(&shape, &patients);
+        let unchecked = ["ticks", "delayed", "delay"];
         let tables: Vec<Table<'_>> =
-            tally.tables().into_iter().filter(|table| table.name != "ticks").collect();
+            tally.tables().into_iter().filter(|table| !unchecked.contains(&&*table.name)).collect();
         let table = table.get(&tables);
         let cell = cell.index(table.values.len());
         let reread = reread(&tally, Some((&table.name, cell)));
@@ -280,4 +308,44 @@ fn a_sum_beyond_64_bits_is_refused_and_changes_nothing() {
         Err(TallyError::Overflow("ticks".to_owned()))
     );
     assert_eq!(huge, before);
+}
+
+/// Three of ten patients have the event three bins later in the arm.
+#[test]
+fn impossible_delays_are_refused() {
+    let at = |bin| record(ExitKind::Event, bin, 0);
+    let pairs = (0..10).map(|patient| (at(1), at(if patient < 3 { 4 } else { 1 })));
+    let tally = tally_of_pairs(6, pairs);
+    let row = |table: &[u64]| table.iter().step_by(2).copied().collect::<Vec<_>>();
+    assert_eq!(row(tally.delayed(0, 1, Endpoint::Rfs)), [0, 0, 0, 0, 3, 0]);
+    assert_eq!(row(tally.delay(0, 1, Endpoint::Rfs)), [0, 0, 0, 0, 9, 0]);
+    // Of the arm's first endpoint, side `control first`.
+    let cell = |bin: usize| (4 * 6 + bin) * 2;
+    for (table, bin) in [
+        // More than differed before; nobody to be delayed; one bin too long.
+        ("delayed", 4),
+        ("delayed", 2),
+        ("delay", 2),
+        ("delay", 4),
+    ] {
+        let result = reread(&tally, Some((table, cell(bin))));
+        assert!(
+            matches!(&result, Err(TallyError::Inconsistent(text)) if text.contains("delayed")),
+            "{table} {bin}: {result:?}"
+        );
+    }
+}
+
+#[test]
+fn parts_cover_follow_up() {
+    let parts = |bins| shape(1, 2, 0, bins).parts();
+    assert_eq!(parts(1), vec![0..1]);
+    assert_eq!(parts(6), vec![0..6]);
+    assert_eq!(parts(7), vec![0..6, 6..7]);
+    let twenty_years = parts(240);
+    assert_eq!(
+        (twenty_years.len(), twenty_years[12].clone()),
+        (13, 210..240)
+    );
+    assert_eq!(parts(1200).last(), Some(&(480..1200)));
 }

@@ -42,7 +42,7 @@ impl Bytes {
 fn a_result_digest_is_as_described() {
     let tally = part(&layout(2, 3, 5), 0..50, false).tally;
     let mut bytes = Bytes::default();
-    bytes.text("reseed result digest 1");
+    bytes.text("reseed result digest 2");
     bytes.text(&identity().trial_toml);
     bytes.number(42);
     bytes.tally(&tally);
@@ -50,7 +50,7 @@ fn a_result_digest_is_as_described() {
     assert_eq!(digest, bytes.digest());
     assert_eq!(
         digest.to_string(),
-        "f90a5a3a8dea842fb24402220b888981b2cb58ef0b3029c53492c422a3a0f813"
+        "55daa9039b490d215c1b7f008391a62f370bee746c49a060f508e386f46c2608"
     );
     assert_eq!(Digest::from_hex(&digest.to_string()), Some(digest));
 }
@@ -59,7 +59,7 @@ fn a_result_digest_is_as_described() {
 fn a_part_digest_is_as_described() {
     let part = part(&layout(2, 3, 5), 7..50, true);
     let mut bytes = Bytes::default();
-    bytes.text("reseed part digest 1");
+    bytes.text("reseed part digest 2");
     bytes.0.extend(identity().fingerprint);
     bytes.number(42);
     bytes.number(7);

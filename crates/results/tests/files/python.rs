@@ -57,7 +57,7 @@ fn expectation(file: &ResultFile) -> Value {
     json!({
         "attributes": {
             "format": "reseed-result",
-            "format_version": 1,
+            "format_version": 2,
             "engine_version": "0.1.0",
             "model_version": "1",
             "trial_fingerprint": fingerprint(),

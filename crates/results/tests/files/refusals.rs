@@ -113,8 +113,8 @@ fn nothing_makes_no_result() {
     assert!(error.to_string().contains("at least one part"), "{error}");
 }
 
-#[test]
-fn newer_formats_are_refused() {
+/// What every reader says to files of another format version.
+fn errors_of_version(version: u32) -> [ResultsError; 4] {
     let dir = tempfile::tempdir().unwrap();
     let layout = layout(2, 3, 6);
     let parts = commit(dir.path(), &layout, &[(0, 100)], true);
@@ -122,22 +122,34 @@ fn newer_formats_are_refused() {
     write_result(&result, &parts, "1", &[]).unwrap();
     for path in [&parts[0], &result] {
         tamper(path, |file| {
-            let version = file.attr("format_version").unwrap();
-            version.write_scalar(&(FORMAT_VERSION + 1)).unwrap();
+            let attribute = file.attr("format_version").unwrap();
+            attribute.write_scalar(&version).unwrap();
         });
     }
-    let errors = [
+    [
         read_part(&parts[0]).unwrap_err(),
         read_records(&parts[0], None).unwrap_err(),
         read_result(&result).unwrap_err(),
         write_result(&dir.path().join("out.h5"), &parts, "1", &[]).unwrap_err(),
-    ];
-    for error in errors {
+    ]
+}
+
+#[test]
+fn newer_formats_are_refused() {
+    for error in errors_of_version(FORMAT_VERSION + 1) {
+        assert!(matches!(error, ResultsError::Newer { .. }), "{error}");
+        assert!(error.to_string().contains("use a newer reseed"), "{error}");
+    }
+}
+
+#[test]
+fn older_formats_are_refused() {
+    for error in errors_of_version(1) {
         assert!(
-            matches!(error, ResultsError::Newer { found: 2, .. }),
+            matches!(error, ResultsError::Older { found: 1, .. }),
             "{error}"
         );
-        assert!(error.to_string().contains("use a newer reseed"), "{error}");
+        assert!(error.to_string().contains("compute it again"), "{error}");
     }
 }
 

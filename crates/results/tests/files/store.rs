@@ -123,7 +123,7 @@ fn a_store_of_another_run_is_left_alone() {
     tamper(&paths[0], |file| {
         file.attr("format_version")
             .unwrap()
-            .write_scalar(&2u32)
+            .write_scalar(&3u32)
             .unwrap();
     });
     let error = Store::open(dir.path(), &identity(), &layout).unwrap_err();

@@ -36,7 +36,7 @@ pub fn shape(strata: usize, arms: usize, control: usize, bins: usize) -> Shape {
 }
 
 pub fn shapes() -> impl Strategy<Value = Shape> {
-    (1..4usize, 1..5usize, 1..7usize).prop_flat_map(|(strata, arms, bins)| {
+    (1..4usize, 1..5usize, 1..16usize).prop_flat_map(|(strata, arms, bins)| {
         (0..arms).prop_map(move |control| shape(strata, arms, control, bins))
     })
 }

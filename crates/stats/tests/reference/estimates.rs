@@ -13,7 +13,7 @@ use reseed_stats::multiplicity::holm;
 use reseed_stats::rank::{gray, log_rank};
 use reseed_stats::ratio::{cox, fine_gray};
 use reseed_stats::share::Share;
-use reseed_stats::{Estimate, GroupTest, HazardRatio, RiskTable, Ties, Weights};
+use reseed_stats::{Coupled, Estimate, GroupTest, HazardRatio, RiskTable, Ties, Weights};
 
 use super::programs::{Record, Records};
 
@@ -198,6 +198,19 @@ pub(crate) fn of_pairs(records: &Records, grid: &[f64]) -> Found {
             &format!("area{}", cause + 2),
             Quantity::MeanLost { cause, horizon },
         );
+    }
+    for (suffix, tied) in [("", false), (".tied", true)] {
+        let time = |time: f64| if tied { time.ceil() } else { time };
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|pair| pair.map(|exit| (time(exit.0), exit.1)))
+            .collect();
+        let coupled = Coupled::of_patients(&pairs);
+        let score = coupled.log_rank(Weights::EQUAL).score;
+        let squared = score.value * score.value / (score.standard_error * score.standard_error);
+        found.insert(format!("paired.logrank{suffix}"), vec![squared]);
+        let ratio = both(coupled.cox().log_ratio);
+        found.insert(format!("paired.cox{suffix}"), ratio);
     }
     distributions(&mut found);
     found

@@ -146,6 +146,24 @@ pairs <- function() {
   }
 }
 
+# Regression on the life, with patients as clusters: the robust score test of Breslow's model at no
+# effect is the log-rank test's. Times as they are and rounded up to whole months.
+clusters <- function() {
+  n <- nrow(data)
+  both <- with(data, data.frame(id = rep(1:n, 2), life = rep(0:1, each = n),
+    time = c(time, second_time), event = c(status, second_status) == 1))
+  for (tied in c(FALSE, TRUE)) {
+    d <- if (tied) within(both, time <- ceiling(time)) else both
+    suffix <- if (tied) ".tied" else ""
+    null <- coxph(Surv(time, event) ~ life, d, cluster = id, ties = "breslow", init = 0,
+      control = coxph.control(iter.max = 0))
+    put(paste0("paired.logrank", suffix), null$rscore)
+    fit <- coxph(Surv(time, event) ~ life, d, cluster = id, ties = "efron",
+      control = coxph.control(eps = 1e-14, iter.max = 50))
+    put(paste0("paired.cox", suffix), c(coef(fit), sqrt(vcov(fit))))
+  }
+}
+
 distributions <- function() {
   p <- c(1e-12, 1e-5, 0.005, 0.025, 0.2, 0.5, 0.9, 0.999)
   put("normal_upper_quantile", qnorm(p, lower.tail = FALSE))
@@ -156,7 +174,7 @@ distributions <- function() {
   for (part in c(0, 3, 17, 40)) put(paste0("share", part), prop.test(part, 40, correct = FALSE)$conf.int)
 }
 
-if ("second_time" %in% names(data)) { pairs(); distributions() } else groups()
+if ("second_time" %in% names(data)) { pairs(); clusters(); distributions() } else groups()
 number <- function(x) ifelse(is.finite(x), sprintf("%.17g", x), "null")
 line <- function(name) sprintf("  \"%s\": [%s]", name, paste(number(found[[name]]), collapse = ", "))
 cat("{\n", paste(sapply(names(found), line), collapse = ",\n"), "\n}\n", sep = "")
