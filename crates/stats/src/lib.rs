@@ -9,9 +9,12 @@ mod influence;
 pub mod multiplicity;
 mod pairs;
 pub mod rank;
+pub mod ranking;
 pub mod ratio;
 pub mod records;
 pub mod risk;
+mod sample;
+pub mod sensitivity;
 pub mod share;
 pub mod tally;
 
