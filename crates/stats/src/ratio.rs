@@ -80,6 +80,11 @@ pub(crate) fn cox_with_information(strata: &[[RiskTable; 2]], ties: Ties) -> (Ha
             }
         });
     }
+    of_moments(&moments, ties)
+}
+
+/// Cox's ratio from the times with events, in any order, and the information on its logarithm.
+pub(crate) fn of_moments(moments: &[Moment], ties: Ties) -> (HazardRatio, f64) {
     let score = |log_ratio: f64| {
         let theta = core_math::exp(log_ratio);
         let add = |sum: Score, moment: &Moment| sum.plus(moment.score(theta, ties));
@@ -155,9 +160,11 @@ impl Score {
 }
 
 /// A time with events in two groups.
-struct Moment {
-    at_risk: [f64; 2],
-    events: [u64; 2],
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// Patients at risk just before.
+    pub(crate) at_risk: [f64; 2],
+    pub(crate) events: [u64; 2],
 }
 
 impl Moment {

@@ -20,22 +20,27 @@ pub struct Share {
 impl Share {
     /// The share of `part` in `whole`.
     pub fn new(part: u64, whole: u64) -> Self {
-        let n = whole as f64;
-        let value = part as f64 / n;
-        let square = CRITICAL_95 * CRITICAL_95;
-        let middle = value + square / (2.0 * n);
-        let distance = CRITICAL_95 * (value * (1.0 - value) / n + square / (4.0 * n * n)).sqrt();
-        let scale = 1.0 + square / n;
+        let value = part as f64 / whole as f64;
         Self {
             part,
             whole,
             value,
-            interval: (
-                ((middle - distance) / scale).max(0.0),
-                ((middle + distance) / scale).min(1.0),
-            ),
+            interval: score_interval(value, whole as f64, CRITICAL_95),
         }
     }
+}
+
+/// Wilson's score interval (J Am Stat Assoc 1927;22:209) of a share of so many independent cases.
+pub(crate) fn score_interval(value: f64, cases: f64, critical: f64) -> (f64, f64) {
+    let square = critical * critical;
+    let middle = value + square / (2.0 * cases);
+    let distance =
+        critical * (value * (1.0 - value) / cases + square / (4.0 * cases * cases)).sqrt();
+    let scale = 1.0 + square / cases;
+    (
+        ((middle - distance) / scale).max(0.0),
+        ((middle + distance) / scale).min(1.0),
+    )
 }
 
 /// Shares of the local recurrences observed by the end of `bin` by origin, in the order of
