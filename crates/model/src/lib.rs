@@ -28,6 +28,7 @@ pub mod trace;
 
 pub use patient::{Patient, PatientIndex};
 pub use person::{DAYS_PER_YEAR, cells_at, cholesky};
+pub use random::VirtualTrialStream;
 pub use simulator::Simulator;
 
 /// Version of the model: results of one version are comparable and reproducible.

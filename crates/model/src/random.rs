@@ -61,11 +61,16 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Streams of a run's seed.
+    /// Streams of a run's patients.
     pub(crate) fn new(seed: u64) -> Self {
+        Self::of_kind(*b"reseed patient stream v1", seed)
+    }
+
+    /// Streams of a run's seed that have nothing in common with those of another kind.
+    fn of_kind(kind: [u8; 24], seed: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
-        key[8..].copy_from_slice(b"reseed patient stream v1");
+        key[8..].copy_from_slice(&kind);
         Self {
             generator: ChaCha8Rng::from_seed(key),
             tables: &ZIGGURATS,
@@ -208,6 +213,39 @@ impl Stream {
     }
 }
 
+/// The random numbers of a run's virtual trials, one trial at a time: the trial is the stream,
+/// and each purpose has a position of its own in it, as in the streams of patients.
+#[derive(Debug, Clone)]
+pub struct VirtualTrialStream(Stream);
+
+impl VirtualTrialStream {
+    /// Streams of a run's seed.
+    pub fn new(seed: u64) -> Self {
+        Self(Stream::of_kind(*b"reseed virtual trials v1", seed))
+    }
+
+    /// Turns to a trial, at its first purpose.
+    pub fn open_trial(&mut self, trial: u64) {
+        self.open(0);
+        self.0.generator.set_stream(trial);
+    }
+
+    /// Turns to the purpose with this number of the current trial.
+    pub fn open(&mut self, purpose: u64) {
+        self.0.open(Key::PATIENT.child(purpose));
+    }
+
+    /// Uniform on [0, 1), a multiple of 2⁻⁵³.
+    pub fn uniform(&mut self) -> f64 {
+        self.0.uniform()
+    }
+
+    /// Exponential with mean one; positive or zero.
+    pub fn exponential(&mut self) -> f64 {
+        self.0.exponential()
+    }
+}
+
 /// Above this mean Poisson numbers come by rejection.
 pub(crate) const POISSON_INVERSION_MAX: f64 = 30.0;
 
@@ -303,4 +341,29 @@ fn ziggurat(
     x[256] = 0.0;
     let f = x.map(&density);
     Ziggurat { x, f }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_a_virtual_trial_depends_on_seed_trial_and_purpose_alone() {
+        let mut stream = VirtualTrialStream::new(7);
+        let mut first = |trial, purpose| {
+            stream.open_trial(trial);
+            stream.open(purpose);
+            (stream.uniform(), stream.exponential())
+        };
+        let one = first(3, 1);
+        let others = [first(3, 0), first(4, 1), first(1, 3)];
+        assert!(others.iter().all(|other| *other != one));
+        assert_eq!(first(3, 1), one);
+        // Whoever changes these numbers changes every result with virtual trials.
+        assert_eq!(one, (0.21982850134176746, 4.197129218049068));
+        let mut other_seed = VirtualTrialStream::new(8);
+        other_seed.open_trial(3);
+        other_seed.open(1);
+        assert!((other_seed.uniform() - one.0).abs() > 0.0);
+    }
 }
