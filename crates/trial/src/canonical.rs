@@ -33,6 +33,7 @@ pub(crate) fn toml(trial: &Trial, style: Style) -> String {
     let special = |path: &str| match path {
         "control" => Special::Value(string(&trial.scenario.arms[trial.scenario.control].name)),
         "compare.primary" => Special::Value(primary.clone()),
+        "virtual_trials" if trial.virtual_trials.is_none() => Special::Omit,
         "run.patients" | "run.precision" | "run.seed" if style == Style::Identity => Special::Omit,
         _ => Special::AsDeclared,
     };

@@ -7,7 +7,8 @@ use crate::diagnostic::{Problems, Source, Span, quoted, readable};
 use crate::document::Table;
 use crate::strata::STRATA_MAX;
 use crate::tables::Draft;
-use crate::trial::{DAYS_PER_MONTH, bin_ending_at, time_edges_days};
+use crate::trial::{DAYS_PER_MONTH, Trial, bin_ending_at, time_edges_days};
+use crate::virtual_trials::{RANDOMISATION_MAX, VirtualTrials};
 
 /// How far the weights of attraction may be from adding up to one.
 const WEIGHTS_TOLERANCE: f64 = 1e-9;
@@ -28,6 +29,9 @@ pub(crate) fn whole(root: &Table, draft: &Draft, problems: &mut Problems) {
     check.comparison(draft, problems);
     check.strata(draft, problems);
     check.blocks(draft, problems);
+    if let Some(virtual_trials) = &draft.trial.virtual_trials {
+        check.virtual_trials(virtual_trials, &draft.trial, problems);
+    }
 }
 
 struct Check<'a> {
@@ -343,6 +347,125 @@ impl Check<'_> {
                 "cut points must be whole",
                 None,
             );
+        }
+    }
+}
+
+impl Check<'_> {
+    fn virtual_trials(
+        &self,
+        virtual_trials: &VirtualTrials,
+        trial: &Trial,
+        problems: &mut Problems,
+    ) {
+        self.virtual_sizes(virtual_trials, trial, problems);
+        self.virtual_events(virtual_trials, problems);
+        let months = virtual_trials.accrual_months + virtual_trials.follow_up_months;
+        let horizon_months = trial.scenario.follow_up.horizon_days / DAYS_PER_MONTH;
+        if months > horizon_months + 1e-6 {
+            problems.add(
+                self.span(&[
+                    "virtual_trials.follow_up_months",
+                    "virtual_trials.follow_up_years",
+                    "virtual_trials.accrual_months",
+                    "virtual_trials.accrual_years",
+                    "virtual_trials",
+                ]),
+                "virtual trials last longer than patients are followed",
+                format!(
+                    "accrual and follow-up take {} months, the horizon is {} months",
+                    readable(months),
+                    readable(horizon_months)
+                ),
+                "shorten them, or raise follow_up.horizon_years".to_owned(),
+            );
+        }
+    }
+
+    fn virtual_sizes(
+        &self,
+        virtual_trials: &VirtualTrials,
+        trial: &Trial,
+        problems: &mut Problems,
+    ) {
+        let sizes = &virtual_trials.patients_per_arm;
+        let span = self.span(&["virtual_trials.patients_per_arm", "virtual_trials"]);
+        if sizes.is_empty() {
+            problems.add(
+                span,
+                "there is no size of trial",
+                "needs at least one number of patients",
+                "for example patients_per_arm = [100, 200]".to_owned(),
+            );
+        }
+        let Some([control, treated]) = virtual_trials.randomisation() else {
+            problems.add(
+                self.span(&["virtual_trials.allocation"]),
+                "this allocation cannot be kept in blocks of randomisation",
+                format!("must be a ratio of whole numbers up to {RANDOMISATION_MAX}"),
+                "for example 1, 2, 0.5 or 1.5".to_owned(),
+            );
+            return;
+        };
+        if let Some(size) = sizes.iter().find(|size| *size % control as f64 != 0.0) {
+            problems.add(
+                span,
+                "patients_per_arm is no whole number of blocks of randomisation",
+                format!(
+                    "{} is not a multiple of {control}; a block has {control} of the control and \
+                     {treated} of the treatment",
+                    readable(*size)
+                ),
+                None,
+            );
+        }
+        let largest = sizes.last().copied().unwrap_or(0.0) * (1.0 + virtual_trials.allocation);
+        if let Some(block_patients) = trial.block_patients
+            && largest > block_patients as f64
+        {
+            problems.add(
+                self.span(&["virtual_trials.patients_per_arm", "run.block_patients"]),
+                "the largest trial has more patients than a block",
+                format!(
+                    "{} patients of both groups, a block has {block_patients}",
+                    readable(largest)
+                ),
+                "raise run.block_patients".to_owned(),
+            );
+        }
+    }
+
+    fn virtual_events(&self, virtual_trials: &VirtualTrials, problems: &mut Problems) {
+        let (events, sizes) = (&virtual_trials.events, &virtual_trials.patients_per_arm);
+        let span = self.span(&["virtual_trials.events", "virtual_trials.patients_per_arm"]);
+        if events.is_empty() {
+            return;
+        }
+        if events.len() != sizes.len() {
+            problems.add(
+                span,
+                "events must be planned for every size of trial, or for none",
+                format!("{} numbers for {} sizes", events.len(), sizes.len()),
+                None,
+            );
+        }
+        let patients = |size: &f64| size * (1.0 + virtual_trials.allocation);
+        if let Some((events, size)) =
+            (events.iter().zip(sizes)).find(|(events, size)| **events > patients(size))
+        {
+            problems.add(
+                span,
+                "more events are planned than there are patients",
+                format!(
+                    "{} events of {} patients",
+                    readable(*events),
+                    readable(patients(size))
+                ),
+                None,
+            );
+        }
+        if events.iter().any(|events| events.fract() != 0.0) {
+            problems.add(span, "events come in whole numbers", "must be whole", None);
         }
     }
 }

@@ -705,7 +705,7 @@ pub(crate) struct Writer<'a> {
 pub(crate) enum Special {
     /// Write the value as the field table says.
     AsDeclared,
-    /// Leave the key out.
+    /// Leave the key out, or the table.
     Omit,
     /// Write this as its value.
     Value(String),
@@ -729,6 +729,9 @@ impl Writer<'_> {
         for field in fields {
             if let Kind::Section(inner) = &field.kind {
                 let key_path = join(path, field.key);
+                if matches!((self.special)(&key_path), Special::Omit) {
+                    continue;
+                }
                 self.out.push('\n');
                 if self.documented {
                     let _ = writeln!(self.out, "# {}", field.meaning);

@@ -21,6 +21,7 @@ mod schema;
 mod strata;
 mod tables;
 mod trial;
+mod virtual_trials;
 
 pub use diagnostic::{Diagnostic, TrialError};
 pub use histogram::Histogram;
@@ -31,3 +32,4 @@ pub use reseed_model::MODEL_VERSION;
 pub use schema::json_schema;
 pub use strata::{Axis, STRATA_MAX, Strata};
 pub use trial::{DAYS_PER_MONTH, DAYS_PER_YEAR, Primary, Trial, exclusion_names};
+pub use virtual_trials::VirtualTrials;

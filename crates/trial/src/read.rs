@@ -140,6 +140,7 @@ fn assemble(file: Table, base_text: Option<&str>, problems: &mut Problems) -> Tr
     );
     let arms = arms(&root, &drugs, problems);
     place_arms(arms, drugs, &mut draft.trial);
+    draft.place_virtual_trials(root.get("virtual_trials").is_some());
     draft.settle();
     draft.trial.scenario.control = control(&root, &draft.trial, problems);
     primary(&root, &own, &mut draft.trial, problems);

@@ -6,11 +6,13 @@ use reseed_model::scenario::{
     Trait,
 };
 use reseed_stats::Endpoint;
+use reseed_stats::group_sequential::Spending;
 
 use crate::field::{Bounds, Field, Kind, OtherUnit, above, optional, quantity, required, within};
 use crate::precision::PRECISION_MAX_POINTS;
 use crate::strata::Strata;
 use crate::trial::{DAYS_PER_MONTH, DAYS_PER_YEAR, Primary, Trial};
+use crate::virtual_trials::VirtualTrials;
 
 /// A trial in the making: the trial, and choices that are not yet in the model's form.
 #[derive(Debug, Clone)]
@@ -24,12 +26,29 @@ pub(crate) struct Draft {
     local_treatment: usize,
     ctc: usize,
     colonies_max: u64,
+    virtual_trials: VirtualTrials,
+    virtual_spending: usize,
+    virtual_endpoint: usize,
 }
 
 const SIZE_MEASURES: [&str; 2] = ["diameter", "breslow"];
 const INTERACTIONS: [&str; 3] = ["additive", "and", "or"];
 const LOCAL_TREATMENTS: [&str; 2] = ["surgery", "radiotherapy"];
 const CTC: [&str; 3] = ["any", "positive", "negative"];
+const SPENDING: [&str; 3] = [
+    Spending::ALL[0].name(),
+    Spending::ALL[1].name(),
+    Spending::ALL[2].name(),
+];
+
+/// The first is the endpoint of the primary comparison, whatever that is.
+const VIRTUAL_ENDPOINTS: [&str; 1 + Endpoint::ALL.len()] = [
+    "primary",
+    Endpoint::ALL[0].name(),
+    Endpoint::ALL[1].name(),
+    Endpoint::ALL[2].name(),
+    Endpoint::ALL[3].name(),
+];
 
 /// Largest number of patients of a trial.
 pub(crate) const PATIENTS_MAX: u64 = 100_000_000_000;
@@ -39,12 +58,21 @@ pub(crate) const PATIENTS_MAX: u64 = 100_000_000_000;
 pub(crate) const BLOCK_PATIENTS_MIN: u64 = 100;
 const BLOCK_PATIENTS_MAX: u64 = 100_000_000;
 
+/// Patients of a block where something needs blocks and the file does not say how large.
+pub(crate) const BLOCK_PATIENTS_DEFAULT: u64 = 20_000;
+
 /// Most cut points of one stratification.
 const CUTS_MAX: usize = 64;
 
 /// Most visits, and most times of comparison.
 pub(crate) const VISITS_MAX: usize = 1200;
 const COMPARE_MAX: usize = 240;
+
+/// Most sizes and looks of virtual trials, largest of them, and most of a block.
+const SIZES_MAX: usize = 32;
+const LOOKS_MAX: usize = 16;
+const PATIENTS_PER_ARM_MAX: f64 = 1e6;
+pub(crate) const TRIALS_PER_BLOCK_MAX: u64 = 1 << 20;
 
 /// Longest follow-up, a hundred years.
 pub(crate) const HORIZON_DAYS_MAX: f64 = 100.0 * DAYS_PER_YEAR;
@@ -243,6 +271,11 @@ pub(crate) static TRIAL: &[Field<Draft>] = &[
         "when and what arms are compared",
         Kind::Section(COMPARE),
     ),
+    optional(
+        "virtual_trials",
+        "parallel-group trials to draw from the enrolled patients of every block; see `reseed power`",
+        Kind::Section(VIRTUAL_TRIALS),
+    ),
     optional("drugs", "drugs by name", Kind::Special),
     required("arms", "arms by name, in order", Kind::Special),
 ];
@@ -270,7 +303,7 @@ const RUN: &[Field<Draft>] = &[
     optional(
         "block_patients",
         "patients that make a block, which shares its sampled parameters and its virtual trials; \
-         the number of patients is rounded up to whole blocks",
+         the number of patients is rounded up to whole blocks; 20000 if virtual trials need blocks",
         Kind::Count(BLOCK_PATIENTS_MIN, BLOCK_PATIENTS_MAX, |draft| {
             &mut draft.block_patients
         }),
@@ -730,6 +763,104 @@ const COMPARE: &[Field<Draft>] = &[
     ),
 ];
 
+/// A number of virtual trials.
+macro_rules! virtual_number {
+    ($unit:expr, $bounds:expr, $at:ident, $others:expr) => {
+        Kind::Number(quantity($unit, $bounds).or($others), |draft: &mut Draft| {
+            &mut draft.virtual_trials.$at
+        })
+    };
+}
+
+/// Numbers of virtual trials.
+macro_rules! virtual_numbers {
+    ($bounds:expr, $len_max:expr, $at:ident) => {
+        Kind::Numbers(quantity("", $bounds), $len_max, |draft: &mut Draft| {
+            &mut draft.virtual_trials.$at
+        })
+    };
+}
+
+const VIRTUAL_TRIALS: &[Field<Draft>] = &[
+    optional(
+        "trials_per_block",
+        "trials drawn from the patients of a block",
+        Kind::Count(1, TRIALS_PER_BLOCK_MAX, |draft| {
+            &mut draft.virtual_trials.trials_per_block
+        }),
+    ),
+    optional(
+        "patients_per_arm",
+        "patients of the control group, one for each size of trial",
+        virtual_numbers!(
+            within(2.0, PATIENTS_PER_ARM_MAX),
+            SIZES_MAX,
+            patients_per_arm
+        ),
+    ),
+    optional(
+        "allocation",
+        "treated patients for each control, such as 1, 2 or 0.5",
+        virtual_number!("", within(0.1, 10.0), allocation, &[]),
+    ),
+    optional(
+        "accrual_months",
+        "time from the first to the last entry",
+        virtual_number!(
+            "months",
+            above(0.0, 1200.0),
+            accrual_months,
+            &[other("accrual_years", "years", in_months)]
+        ),
+    ),
+    optional(
+        "follow_up_months",
+        "time from the last entry to the end of the trial",
+        virtual_number!(
+            "months",
+            within(0.0, 1200.0),
+            follow_up_months,
+            &[other("follow_up_years", "years", in_months)]
+        ),
+    ),
+    optional(
+        "dropout_per_year",
+        "hazard of leaving a virtual trial, besides follow_up.dropout_per_year",
+        virtual_number!("per year", within(0.0, 100.0), dropout_per_year, &[]),
+    ),
+    optional(
+        "looks",
+        "analyses as fractions of the trial's time, or of its events if they are planned; the \
+         last, 1, may be left out",
+        virtual_numbers!(above(0.0, 1.0), LOOKS_MAX, looks),
+    ),
+    optional(
+        "events",
+        "events of both groups at which trials end, one number for each size; without them they end \
+         by the calendar",
+        virtual_numbers!(within(1.0, 2.0 * PATIENTS_PER_ARM_MAX), SIZES_MAX, events),
+    ),
+    optional(
+        "spending",
+        "alpha-spending function of the looks; none is alpha at every look, which is too much",
+        Kind::Choice(&SPENDING, |draft| &mut draft.virtual_spending),
+    ),
+    optional(
+        "alpha",
+        "two-sided level of a trial's tests",
+        virtual_number!("", within(1e-6, 0.5), alpha, &[]),
+    ),
+    optional(
+        "endpoint",
+        "what is tested; competing events censor",
+        Kind::Choice(&VIRTUAL_ENDPOINTS, |draft| &mut draft.virtual_endpoint),
+    ),
+];
+
+fn in_months(years: f64) -> f64 {
+    12.0 * years
+}
+
 impl Draft {
     /// Nothing given yet: NaN where a value is required, the default where it is optional.
     pub(crate) fn blank() -> Self {
@@ -751,6 +882,7 @@ impl Draft {
                     endpoint: Endpoint::Local,
                     day: f64::NAN,
                 },
+                virtual_trials: None,
             },
             size_measure: 0,
             breslow_aspect: f64::NAN,
@@ -760,6 +892,9 @@ impl Draft {
             local_treatment: 0,
             ctc: 0,
             colonies_max: 10_000,
+            virtual_trials: VirtualTrials::default(),
+            virtual_spending: 0,
+            virtual_endpoint: 0,
         }
     }
 
@@ -770,9 +905,13 @@ impl Draft {
             SizeMeasure::Diameter => (0, f64::NAN),
             SizeMeasure::Breslow { aspect } => (1, aspect),
         };
+        let virtual_trials = trial.virtual_trials.clone().unwrap_or_default();
         Self {
             size_measure,
             breslow_aspect,
+            virtual_spending: virtual_trials.spending as usize,
+            virtual_endpoint: (virtual_trials.endpoint).map_or(0, |endpoint| 1 + endpoint as usize),
+            virtual_trials,
             precision: trial.precision.unwrap_or(f64::NAN),
             block_patients: trial.block_patients.unwrap_or(0),
             interaction: scenario.homing.interaction as usize,
@@ -811,8 +950,21 @@ impl Draft {
             }
         }
         self.trial.precision = Some(self.precision).filter(|points| !points.is_nan());
+        if self.trial.virtual_trials.is_some() && self.block_patients == 0 {
+            self.block_patients = BLOCK_PATIENTS_DEFAULT;
+        }
         self.trial.block_patients = Some(self.block_patients).filter(|patients| *patients > 0);
         self.trial.patients = self.trial.whole_blocks(self.trial.patients);
+    }
+
+    /// Puts the virtual trials into the trial if their table was given.
+    pub(crate) fn place_virtual_trials(&mut self, given: bool) {
+        let virtual_trials = &mut self.virtual_trials;
+        virtual_trials.settle();
+        virtual_trials.spending = Spending::ALL[self.virtual_spending];
+        let endpoint = self.virtual_endpoint.checked_sub(1);
+        virtual_trials.endpoint = endpoint.map(|endpoint| Endpoint::ALL[endpoint]);
+        self.trial.virtual_trials = given.then(|| virtual_trials.clone());
     }
 
     /// Whether size is Breslow thickness, and the aspect of its disc (NaN if not given).

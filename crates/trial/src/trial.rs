@@ -10,6 +10,7 @@ use crate::diagnostic::TrialError;
 use crate::histogram::{HISTOGRAMS, Histogram};
 use crate::read;
 use crate::strata::Strata;
+use crate::virtual_trials::VirtualTrials;
 
 /// Days in a year, on average.
 pub const DAYS_PER_YEAR: f64 = 365.25;
@@ -49,6 +50,8 @@ pub struct Trial {
     pub compare_days: Vec<f64>,
     /// The comparison that matters most.
     pub primary: Primary,
+    /// Trials to draw from the patients, if any.
+    pub virtual_trials: Option<VirtualTrials>,
 }
 
 /// The primary comparison, against the control.

@@ -1,7 +1,9 @@
 //! The canonical form and the fingerprint.
 
 use proptest::prelude::*;
-use reseed_trial::{Trial, preset_names};
+use reseed_stats::Endpoint;
+use reseed_stats::group_sequential::Spending;
+use reseed_trial::{Trial, VirtualTrials, preset_names};
 
 #[track_caller]
 fn parse(text: &str) -> Trial {
@@ -63,6 +65,8 @@ fn everything_else_is_the_trial() {
         "run.block_patients = 2000",
         "strata.ctc = true",
         "compare.years = [5]",
+        "virtual_trials.patients_per_arm = [10]",
+        "virtual_trials.spending = \"pocock\"",
         "shedding.lung_filter = 0.2",
         "arms_only = [\"control\", \"siltuximab+bms-986253\"]",
         "arms.siltuximab.radiotherapy = true",
@@ -75,6 +79,53 @@ fn everything_else_is_the_trial() {
     for (position, one) in all.iter().enumerate() {
         assert!(!all[..position].contains(one), "number {position}");
     }
+}
+
+#[test]
+fn virtual_trials_come_back_from_their_canonical_form() {
+    let trial = parse(
+        r#"base = "breast"
+[virtual_trials]
+patients_per_arm = [60, 120]
+allocation = 1.5
+accrual_years = 1.5
+looks = [0.5, 0.75]
+events = [30, 60]
+spending = "pocock"
+endpoint = "rfs"
+"#,
+    );
+    let plan = trial.virtual_trials.clone().expect("the table was given");
+    assert_eq!(plan.looks, [0.5, 0.75, 1.0]);
+    assert_eq!(trial.virtual_endpoint(), Endpoint::Rfs);
+    let design = plan.design();
+    assert_eq!(design.block, [2, 3]);
+    assert_eq!(design.control_patients, [60, 120]);
+    assert_eq!([0, 1].map(|size| design.patients(size)), [150, 300]);
+    assert!((design.accrual_days - 1.5 * 365.25).abs() < 1e-9);
+    assert_eq!(design.events, [30, 60]);
+    assert_eq!(design.spending, Spending::Pocock);
+    let canonical = trial.canonical_toml();
+    assert_eq!(parse(&canonical), trial);
+    assert_eq!(parse(&canonical).canonical_toml(), canonical);
+    assert_eq!(parse(&trial.documented_toml()), trial);
+    let shorter = Trial {
+        patients: 7,
+        ..trial.clone()
+    };
+    assert_eq!(shorter.fingerprint(), trial.fingerprint());
+}
+
+#[test]
+fn an_empty_table_of_virtual_trials_has_the_defaults() {
+    let trial = parse("base = \"breast\"\n[virtual_trials]");
+    assert_eq!(trial.virtual_trials, Some(VirtualTrials::default()));
+    assert_eq!(trial.block_patients, Some(20_000));
+    assert_eq!(trial.virtual_endpoint(), trial.primary.endpoint);
+    let without = Trial::preset("breast").expect("the preset exists");
+    assert_eq!(without.virtual_trials, None);
+    assert!(!without.canonical_toml().contains("virtual_trials"));
+    assert_ne!(without.fingerprint(), trial.fingerprint());
 }
 
 #[test]

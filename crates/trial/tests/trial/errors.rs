@@ -1460,3 +1460,85 @@ fn a_missing_key_is_named_with_its_meaning() {
             .is_some_and(|text| text.contains("base = \"breast\""))
     );
 }
+
+#[test]
+fn virtual_trials_that_last_too_long() {
+    check(
+        r#"base = "breast"
+[virtual_trials]
+accrual_months = 24
+follow_up_years = 19"#,
+        &[
+            "4:19 `19` virtual trials last longer than patients are followed | accrual and follow-up take 252 months, the horizon is 240 months | shorten them, or raise follow_up.horizon_years",
+        ],
+    );
+}
+
+#[test]
+fn virtual_trials_that_cannot_be_randomised() {
+    check(
+        r#"base = "breast"
+[virtual_trials]
+allocation = 1.23"#,
+        &[
+            "3:14 `1.23` this allocation cannot be kept in blocks of randomisation | must be a ratio of whole numbers up to 10 | for example 1, 2, 0.5 or 1.5",
+        ],
+    );
+    check(
+        r#"base = "breast"
+[virtual_trials]
+patients_per_arm = [50, 51]
+allocation = 0.5"#,
+        &[
+            "3:20 `[50, 51]` patients_per_arm is no whole number of blocks of randomisation | 51 is not a multiple of 2; a block has 2 of the control and 1 of the treatment | -",
+        ],
+    );
+}
+
+#[test]
+fn virtual_trials_of_more_than_a_block() {
+    check(
+        r#"base = "breast"
+run.block_patients = 300
+[virtual_trials]
+patients_per_arm = [50, 200]"#,
+        &[
+            "4:20 `[50, 200]` the largest trial has more patients than a block | 400 patients of both groups, a block has 300 | raise run.block_patients",
+        ],
+    );
+}
+
+#[test]
+fn virtual_trials_of_no_size() {
+    check(
+        r#"base = "breast"
+[virtual_trials]
+patients_per_arm = []"#,
+        &[
+            "3:20 `[]` there is no size of trial | needs at least one number of patients | for example patients_per_arm = [100, 200]",
+        ],
+    );
+}
+
+#[test]
+fn events_that_virtual_trials_cannot_have() {
+    check(
+        r#"base = "breast"
+[virtual_trials]
+patients_per_arm = [50, 100]
+events = [20.5]"#,
+        &[
+            "4:10 `[20.5]` events must be planned for every size of trial, or for none | 1 numbers for 2 sizes | -",
+            "4:10 `[20.5]` events come in whole numbers | must be whole | -",
+        ],
+    );
+    check(
+        r#"base = "breast"
+[virtual_trials]
+patients_per_arm = [50, 100]
+events = [60, 201]"#,
+        &[
+            "4:10 `[60, 201]` more events are planned than there are patients | 201 events of 200 patients | -",
+        ],
+    );
+}
