@@ -168,6 +168,9 @@ impl<S: Sink> Desk<'_, S> {
                     worker: SELF,
                     attempt: lease.attempt,
                 }),
+                Err(error @ EngineError::TooFewForTrial { .. }) => {
+                    Err(Failure::Usage(error.to_string()))
+                }
             };
             if let Err(failure) = told {
                 self.fail(failure);

@@ -5,6 +5,7 @@
 
 mod blocks;
 mod counting;
+mod drawing;
 mod pilot;
 mod records;
 
@@ -22,6 +23,7 @@ pub use pilot::patients_per_second;
 
 use blocks::{Blocks, blocks_of};
 use counting::Counting;
+use drawing::Drawing;
 use records::Records;
 
 /// Patients between two looks at the stop flag.
@@ -31,6 +33,7 @@ const PATIENTS_PER_LOOK: u64 = 256;
 #[derive(Debug, Clone)]
 pub struct Engine {
     trial: Trial,
+    seed: u64,
     counting: Counting,
     simulator: Simulator,
 }
@@ -64,6 +67,25 @@ pub enum EngineError {
         /// First patient not simulated.
         next: u64,
     },
+    /// A block has fewer patients than its virtual trials draw.
+    #[error(
+        "block {block} enrolled {enrolled} patients, and its largest virtual trial needs {needed}: \
+         raise run.block_patients, or make the trial smaller (virtual_trials.patients_per_arm)"
+    )]
+    TooFewForTrial {
+        /// The block.
+        block: u64,
+        /// Patients enrolled in it.
+        enrolled: usize,
+        /// Patients of the largest trial.
+        needed: usize,
+    },
+}
+
+/// What is kept of patients besides the tally.
+struct Keepers {
+    records: Option<Records>,
+    drawing: Option<Drawing>,
 }
 
 impl Engine {
@@ -73,6 +95,7 @@ impl Engine {
             counting: Counting::new(trial),
             simulator: Simulator::new(&trial.scenario, seed),
             trial: trial.clone(),
+            seed,
         }
     }
 
@@ -80,7 +103,8 @@ impl Engine {
     /// blocks. `progress` counts them as they are done.
     ///
     /// # Errors
-    /// [`EngineError::Stopped`] soon after `stop` becomes true.
+    /// [`EngineError::Stopped`] soon after `stop` becomes true, and
+    /// [`EngineError::TooFewForTrial`].
     ///
     /// # Panics
     /// If the range cuts a block.
@@ -91,22 +115,31 @@ impl Engine {
         progress: &AtomicU64,
     ) -> Result<ShardOutput, EngineError> {
         let watch = Watch { stop, progress };
-        let mut records = self.trial.records.then(|| Records::new(&self.trial));
-        let (tally, blocks) = match self.trial.block_patients {
+        let mut keepers = Keepers {
+            records: self.trial.records.then(|| Records::new(&self.trial)),
+            drawing: Drawing::new(&self.trial, self.seed),
+        };
+        let (tally, mut blocks) = match self.trial.block_patients {
             None => {
-                let tally = self.simulate_together(range.clone(), watch, records.as_mut())?;
+                let tally = self.simulate_together(range.clone(), watch, &mut keepers)?;
                 (tally, Vec::new())
             }
             Some(block_patients) => {
                 let mut blocks = Blocks::new(&self.trial);
                 for block in blocks_of(&range, block_patients) {
                     let patients = block * block_patients..(block + 1) * block_patients;
-                    let tally = self.simulate_together(patients, watch, records.as_mut())?;
+                    let first = patients.start;
+                    let tally = self.simulate_together(patients, watch, &mut keepers)?;
                     blocks.push(block, &tally);
+                    if let Some(drawing) = &mut keepers.drawing {
+                        drawing.close_block(block, first, stop)?;
+                    }
                 }
                 blocks.finish()
             }
         };
+        let Keepers { records, drawing } = keepers;
+        blocks.extend(drawing.into_iter().flat_map(Drawing::into_columns));
         Ok(ShardOutput {
             range,
             tally,
@@ -120,7 +153,7 @@ impl Engine {
         &mut self,
         range: Range<u64>,
         Watch { stop, progress }: Watch<'_>,
-        mut records: Option<&mut Records>,
+        keepers: &mut Keepers,
     ) -> Result<Tally, EngineError> {
         let mut accumulator = Accumulator::new(self.trial.shape());
         let mut next = range.start;
@@ -130,7 +163,7 @@ impl Engine {
             }
             let until = range.end.min(next + PATIENTS_PER_LOOK);
             for index in next..until {
-                self.count(index, &mut accumulator, records.as_deref_mut());
+                self.count(index, &mut accumulator, keepers);
             }
             progress.fetch_add(until - next, Ordering::Relaxed);
             next = until;
@@ -138,7 +171,7 @@ impl Engine {
         Ok(accumulator.finish())
     }
 
-    fn count(&mut self, index: u64, accumulator: &mut Accumulator, records: Option<&mut Records>) {
+    fn count(&mut self, index: u64, accumulator: &mut Accumulator, keepers: &mut Keepers) {
         let patient = self.simulator.simulate(PatientIndex(index));
         if let Some(reason) = patient.exclusion {
             accumulator.exclude(reason as usize);
@@ -157,8 +190,11 @@ impl Engine {
         let stratum = self.trial.strata.of(&patient.covariates);
         let bins = self.counting.histogram_bins(patient);
         accumulator.enrol(stratum, &bins, &record(control), others);
-        if let Some(records) = records {
+        if let Some(records) = &mut keepers.records {
             records.push(patient, stratum, follow_up);
+        }
+        if let Some(drawing) = &mut keepers.drawing {
+            drawing.enrol(patient, follow_up);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::distribution::{normal_tail, normal_upper_quantile, student_upper_quan
 use crate::estimate::Estimate;
 use crate::records::{RecordColumn, RecordValues};
 use crate::share::score_interval;
-use crate::virtual_trial::{Analysis, Outcome, Verdict};
+use crate::virtual_trial::{Analysis, Design, Outcome, Verdict};
 
 /// Lengths of the axes of the counts: arm slowest, look fastest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,17 @@ pub struct TrialShape {
     pub sizes: usize,
     /// Looks, the last included.
     pub looks: usize,
+}
+
+impl TrialShape {
+    /// Of trials of a design with so many arms as the treatment.
+    pub fn of(design: &Design, arms: usize) -> Self {
+        Self {
+            arms,
+            sizes: design.control_patients.len(),
+            looks: design.looks.len(),
+        }
+    }
 }
 
 /// What the trials of a block add up to.
@@ -188,19 +199,24 @@ impl BlockTrials {
         }
     }
 
-    /// The block's row.
-    pub fn columns(&self) -> Vec<RecordColumn> {
-        let whole = |names: &[Named], values: &[Vec<u64>]| {
-            let columns = names.iter().zip(values);
-            let columns =
-                columns.map(|(name, values)| column(name, RecordValues::U64(values.clone())));
-            columns.collect::<Vec<_>>()
-        };
-        let mut columns = vec![column(&TRIALS, RecordValues::U64(vec![self.trials]))];
-        columns.extend(whole(&BY_LOOK, &self.by_look));
-        columns.extend(whole(&COUNTS, &self.counts));
-        let sums = SUMS.iter().zip(&self.sums);
-        columns.extend(sums.map(|(name, values)| column(name, RecordValues::F64(values.clone()))));
+    /// A row for each block.
+    pub fn columns(shape: TrialShape, blocks: &[Self]) -> Vec<RecordColumn> {
+        let cells = shape.arms * shape.sizes;
+        let trials = blocks.iter().map(|block| block.trials).collect();
+        let mut columns = vec![column(&TRIALS, 1, RecordValues::U64(trials))];
+        for (place, name) in BY_LOOK.iter().enumerate() {
+            let values = blocks.iter().flat_map(|block| block.by_look[place].clone());
+            let values = RecordValues::U64(values.collect());
+            columns.push(column(name, cells * shape.looks, values));
+        }
+        for (place, name) in COUNTS.iter().enumerate() {
+            let values = blocks.iter().flat_map(|block| block.counts[place].clone());
+            columns.push(column(name, cells, RecordValues::U64(values.collect())));
+        }
+        for (place, name) in SUMS.iter().enumerate() {
+            let values = blocks.iter().flat_map(|block| block.sums[place].clone());
+            columns.push(column(name, cells, RecordValues::F64(values.collect())));
+        }
         columns
     }
 
@@ -242,12 +258,12 @@ impl BlockTrials {
     }
 }
 
-fn column((name, unit, description): &Named, values: RecordValues) -> RecordColumn {
+fn column((name, unit, description): &Named, width: usize, values: RecordValues) -> RecordColumn {
     RecordColumn {
         name: (*name).to_owned(),
         unit: (*unit).to_owned(),
         description: (*description).to_owned(),
-        width: values.len(),
+        width,
         values,
     }
 }

@@ -45,11 +45,7 @@ fn run(design: &Design, pool: &Pool, trials: u64, seed: u64) -> Vec<Vec<Outcome>
 
 fn counted(design: &Design, pool: &Pool, trials: u64, seed: u64) -> BlockTrials {
     let sizes = design.control_patients.len();
-    let mut counts = BlockTrials::new(TrialShape {
-        arms: pool.arms(),
-        sizes,
-        looks: design.looks.len(),
-    });
+    let mut counts = BlockTrials::new(TrialShape::of(design, pool.arms()));
     for outcomes in run(design, pool, trials, seed) {
         counts.add_trial();
         for (cell, outcome) in outcomes.iter().enumerate() {
@@ -367,14 +363,11 @@ fn intervals_of_power_cover_it() {
 fn rows_are_read_as_they_were_written() {
     let pool = pool_of(&exponential_patients(1000, &[0.0004, 0.0002], 18));
     let design = design();
-    let shape = TrialShape {
-        arms: 2,
-        sizes: 2,
-        looks: 3,
-    };
-    let block = counted(&design, &pool, 10, 19);
-    let columns = block.columns();
-    assert_eq!(BlockTrials::read(shape, &columns), Ok(vec![block]));
+    let shape = TrialShape::of(&design, 2);
+    let blocks = [10, 11].map(|trials| counted(&design, &pool, trials, trials));
+    let columns = BlockTrials::columns(shape, &blocks);
+    assert!(columns.iter().all(|column| column.rows() == Some(2)));
+    assert_eq!(BlockTrials::read(shape, &columns), Ok(blocks.to_vec()));
     let missing = BlockTrials::read(shape, &columns[..3]);
     assert_eq!(missing, Err(PowerError::Missing("trials_end_benefit")));
     let other = TrialShape { looks: 4, ..shape };

@@ -13,6 +13,9 @@ use crate::virtual_trials::{RANDOMISATION_MAX, VirtualTrials};
 /// How far the weights of attraction may be from adding up to one.
 const WEIGHTS_TOLERANCE: f64 = 1e-9;
 
+/// Most times of a block's patients, of 16 bytes each, that virtual trials keep.
+const BLOCK_TIMES_MAX: u128 = 1 << 26;
+
 /// Names of the traits, in the order of the model's `Trait`.
 const TRAIT_NAMES: [&str; TRAITS] = ["growth", "size", "shedding", "il6", "il8", "age"];
 
@@ -360,6 +363,7 @@ impl Check<'_> {
     ) {
         self.virtual_sizes(virtual_trials, trial, problems);
         self.virtual_events(virtual_trials, problems);
+        self.virtual_memory(trial, problems);
         let months = virtual_trials.accrual_months + virtual_trials.follow_up_months;
         let horizon_months = trial.scenario.follow_up.horizon_days / DAYS_PER_MONTH;
         if months > horizon_months + 1e-6 {
@@ -431,6 +435,24 @@ impl Check<'_> {
                     readable(largest)
                 ),
                 "raise run.block_patients".to_owned(),
+            );
+        }
+    }
+
+    /// A thread keeps the times of all patients of a block in all arms.
+    fn virtual_memory(&self, trial: &Trial, problems: &mut Problems) {
+        let block_patients = trial.block_patients.unwrap_or(0);
+        let times = u128::from(block_patients) * trial.scenario.arms.len() as u128;
+        if times > BLOCK_TIMES_MAX {
+            problems.add(
+                self.span(&["run.block_patients", "virtual_trials"]),
+                "virtual trials of such blocks do not fit into memory",
+                format!(
+                    "{block_patients} patients in {} arms are {times} times, at most \
+                     {BLOCK_TIMES_MAX} are allowed",
+                    trial.scenario.arms.len()
+                ),
+                "lower run.block_patients".to_owned(),
             );
         }
     }

@@ -106,6 +106,9 @@ fn compute(engine: &mut Engine, job: &Job) -> Computed {
     let output = match engine.simulate(job.range.clone(), &job.stop, &job.done) {
         Ok(output) => output,
         Err(EngineError::Stopped { .. }) => return Computed::Aborted(job.range.clone()),
+        Err(error @ EngineError::TooFewForTrial { .. }) => {
+            return Computed::Failed(job.range.clone(), error.to_string());
+        }
     };
     let seconds = start.elapsed().as_secs_f64();
     let part = Part {

@@ -1509,6 +1509,18 @@ patients_per_arm = [50, 200]"#,
 }
 
 #[test]
+fn virtual_trials_that_fill_the_memory() {
+    check(
+        r#"base = "breast"
+run.block_patients = 100_000_000
+virtual_trials.alpha = 0.01"#,
+        &[
+            "2:22 `100_000_000` virtual trials of such blocks do not fit into memory | 100000000 patients in 12 arms are 1200000000 times, at most 67108864 are allowed | lower run.block_patients",
+        ],
+    );
+}
+
+#[test]
 fn virtual_trials_of_no_size() {
     check(
         r#"base = "breast"
