@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use reseed_stats::Endpoint;
+use reseed_stats::group_sequential::Spending;
 use reseed_trial::PRECISION_MAX_POINTS;
 use tracing::level_filters::LevelFilter;
 
@@ -69,6 +70,7 @@ Examples:
   reseed run breast                                   a million patients into breast.h5
   reseed run breast --patients 10000 --out small.h5   fewer, for a first look
   reseed compare breast.h5                            therapies against the control
+  reseed power breast --patients-per-arm 200,400      what trials of this size would find
   reseed trial show breast > mine.toml                a preset to edit; then: reseed run mine.toml
   reseed patient breast.h5 --index 42                 what happened to one patient, and why
   reseed verify breast.h5 --fraction 1                compute everything again and compare
@@ -89,6 +91,7 @@ pub(crate) enum Command {
     Drain(Drain),
     Cancel(Cancel),
     Compare(Compare),
+    Power(Power),
     /// Check, expand and list trial files
     #[command(subcommand)]
     Trial(Trial),
@@ -421,6 +424,110 @@ pub(crate) struct Compare {
     pub(crate) json: bool,
 }
 
+/// Simulate parallel-group trials: power, type I error, expected size and duration
+///
+/// Draws trials from the virtual patients as they would be randomised in reality: each patient in
+/// one group only, entering over the time of accrual, with drop-out and interim looks, and a
+/// log-rank test and hazard ratio for every trial. Every arm is the treatment of trials of its
+/// own against the control; the control against itself gives the type I error. One draw serves
+/// all arms and sizes.
+///
+/// With a trial, it is simulated as by `reseed run`. With a result file of `reseed power`, `run` or
+/// `coordinate` whose trial has a table [virtual_trials], what it holds is printed. If the trial
+/// has uncertain parameters, power is averaged over them: assurance.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  reseed power breast --patients-per-arm 200,400,800
+  reseed power breast --endpoint rfs --looks 0.5,0.75 --arm all-five --arm radiotherapy
+  reseed power breast --patients-per-arm 500 --events 120 --looks 0.5 --allocation 2
+  reseed power breast-power.h5 --json")]
+pub(crate) struct Power {
+    /// Trial file, name of a preset, or result file (*.h5)
+    pub(crate) source: String,
+
+    /// Patients to screen, from whom trials are drawn [default: the trial's]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) patients: Option<u64>,
+
+    /// Seed of all randomness [default: the trial's]
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+
+    /// Trials to draw of each size, at least; they are shared by all blocks of patients
+    /// [default: 100 of each block]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) trials: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) plan: VirtualPlan,
+
+    /// Arms to report [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arm: Vec<String>,
+
+    /// Result file [default: the trial's name with -power.h5]
+    #[arg(long, short, value_name = "FILE.h5")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Replace an existing result of another run
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) work: Work,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A plan of virtual trials; each option stands for the key of this name in the table
+/// [virtual_trials] of a trial file.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "The plan of the trials [defaults: the trial file's]")]
+pub(crate) struct VirtualPlan {
+    /// Patients of the control group, for each size of trial
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub(crate) patients_per_arm: Vec<f64>,
+
+    /// Treated patients for each control
+    #[arg(long, value_name = "R")]
+    pub(crate) allocation: Option<f64>,
+
+    /// Months from the first to the last entry
+    #[arg(long, value_name = "M")]
+    pub(crate) accrual_months: Option<f64>,
+
+    /// Months from the last entry to the end
+    #[arg(long, value_name = "M")]
+    pub(crate) follow_up_months: Option<f64>,
+
+    /// Hazard of leaving a trial, besides the follow-up's
+    #[arg(long, value_name = "H")]
+    pub(crate) dropout_per_year: Option<f64>,
+
+    /// Looks as fractions of the trial's time, or of its planned events
+    #[arg(long, value_name = "F", value_delimiter = ',')]
+    pub(crate) looks: Vec<f64>,
+
+    /// Events of both groups at which trials end, for each size
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub(crate) events: Vec<f64>,
+
+    /// Alpha-spending function of the looks
+    #[arg(long, value_name = "RULE", value_parser = spending_parser())]
+    pub(crate) spending: Option<String>,
+
+    /// Two-sided level
+    #[arg(long, value_name = "A")]
+    pub(crate) alpha: Option<f64>,
+
+    /// What is tested [default: the primary comparison's]
+    #[arg(long, value_name = "NAME", value_parser = endpoint_parser())]
+    pub(crate) endpoint: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trial {
     /// Check a trial file; silent and 0 if it is right
@@ -585,6 +692,10 @@ Example:
 pub(crate) struct Completions {
     /// For which shell
     pub(crate) shell: Shell,
+}
+
+fn spending_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(Spending::ALL.map(Spending::name))
 }
 
 fn endpoint_parser() -> PossibleValuesParser {

@@ -51,6 +51,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Drain(args) => commands::operate::drain(args, chatter),
         Command::Cancel(args) => commands::operate::cancel(args, chatter),
         Command::Compare(args) => commands::compare::compare(args),
+        Command::Power(args) => commands::power::power(args, chatter),
         Command::Trial(command) => commands::trial::trial(command, chatter),
         Command::Patient(args) => commands::patient::patient(args),
         Command::Verify(args) => commands::verify::verify(args, chatter),

@@ -28,6 +28,12 @@ pub(crate) fn trial(source: &str) -> Result<Trial, Failure> {
     Ok(Trial::parse(source, &text)?)
 }
 
+/// Whether this names a result file, and not a trial.
+pub(crate) fn is_result(source: &str) -> bool {
+    let extension = Path::new(source).extension();
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("h5"))
+}
+
 /// Reads the trial that the command line names, and changes what it says to change.
 pub(crate) fn chosen(choice: &TrialChoice) -> Result<Trial, Failure> {
     let mut chosen = trial(&choice.trial)?;

@@ -10,7 +10,7 @@ use comfy_table::{
 use crate::compare::{ComparedArm, Comparison};
 
 /// What stands where there is no number.
-const NOTHING: &str = "–";
+pub(crate) const NOTHING: &str = "–";
 
 const INFINITE: &str = "∞";
 
@@ -85,19 +85,24 @@ fn same_block(a: &ComparedArm, b: &ComparedArm) -> bool {
 }
 
 fn heading(row: &ComparedArm) -> String {
-    let endpoint = match row.endpoint {
-        "local" => "Local recurrence",
-        "distant" => "Distant recurrence",
-        "rfs" => "Recurrence or death",
-        "death" => "Death of any cause",
-        other => other,
-    };
+    let endpoint = endpoint_in_words(row.endpoint);
     let stratum = row.stratum.as_deref().unwrap_or("all patients");
     format!(
         "{endpoint} within {}, {stratum}, n = {} in each arm",
         years(row.time_years),
         grouped(row.patients)
     )
+}
+
+/// An endpoint, by its name in files.
+pub(crate) fn endpoint_in_words(name: &str) -> &str {
+    match name {
+        "local" => "Local recurrence",
+        "distant" => "Distant recurrence",
+        "rfs" => "Recurrence or death",
+        "death" => "Death of any cause",
+        other => other,
+    }
 }
 
 /// Two decimals at most, without trailing zeros.
@@ -264,7 +269,11 @@ fn stacked(block: &[ComparedArm], columns: &[Column], digits: &Digits, width: u1
     table
 }
 
-fn lay_out(header: Vec<String>, rows: impl Iterator<Item = (String, Vec<String>)>) -> Table {
+/// Arms in rows, numbers to the right.
+pub(crate) fn lay_out(
+    header: Vec<String>,
+    rows: impl Iterator<Item = (String, Vec<String>)>,
+) -> Table {
     let right = |content: String| Cell::new_owned(content).set_alignment(CellAlignment::Right);
     let line = |name: String, cells: Vec<String>| {
         std::iter::once(Cell::new_owned(name)).chain(cells.into_iter().map(right))
@@ -333,11 +342,11 @@ fn decimals(errors: impl Iterator<Item = Option<f64>>) -> usize {
     decimals
 }
 
-fn fixed(value: Option<f64>, scale: f64, decimals: usize) -> String {
+pub(crate) fn fixed(value: Option<f64>, scale: f64, decimals: usize) -> String {
     value.map_or(NOTHING.to_owned(), |value| number(scale * value, decimals))
 }
 
-fn range(lower: Option<f64>, upper: Option<f64>, scale: f64, decimals: usize) -> String {
+pub(crate) fn range(lower: Option<f64>, upper: Option<f64>, scale: f64, decimals: usize) -> String {
     if lower.is_none() {
         return NOTHING.to_owned();
     }
@@ -346,7 +355,7 @@ fn range(lower: Option<f64>, upper: Option<f64>, scale: f64, decimals: usize) ->
 }
 
 /// A fixed number of decimals, and no sign on what rounds to zero.
-fn number(value: f64, decimals: usize) -> String {
+pub(crate) fn number(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     match text.strip_prefix('-') {
         Some(rest) if rest.chars().all(|c| c == '0' || c == '.') => rest.to_owned(),
@@ -392,7 +401,7 @@ fn count(size: f64) -> String {
     separated(&format!("{size:.0}"))
 }
 
-fn grouped(count: u64) -> String {
+pub(crate) fn grouped(count: u64) -> String {
     separated(&count.to_string())
 }
 

@@ -138,9 +138,7 @@ const SUMS: [Named; 3] = [
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PowerError {
     /// A column is not there.
-    #[error(
-        "there is no column {0}: the run had no virtual trials; give the trial file a table [virtual_trials]"
-    )]
+    #[error("there is no column {0}; the file is damaged or of another version")]
     Missing(&'static str),
     /// A column has other values than it should.
     #[error("column {0} does not hold what it should; the file is damaged or of another version")]
@@ -340,6 +338,8 @@ pub struct PowerEstimate {
     pub rejection_by_look: Vec<TrialShare>,
     /// Trials that would reject for benefit in one analysis at their planned end.
     pub fixed_benefit: TrialShare,
+    /// Trials that would reject for benefit or harm in it.
+    pub fixed_rejection: TrialShare,
     /// Patients enrolled when a trial stops.
     pub patients: Estimate,
     /// Days from the first entry until then.
@@ -392,6 +392,9 @@ impl PowerEstimate {
             rejection: share(blocks, |block| rejections(block, &[BENEFIT, HARM], looks)),
             rejection_by_look: (0..looks).map(until).collect(),
             fixed_benefit: share(blocks, |block| block.counts[END_BENEFIT][cell(block)]),
+            fixed_rejection: share(blocks, |block| {
+                block.counts[END_BENEFIT][cell(block)] + block.counts[END_HARM][cell(block)]
+            }),
             patients: of_count(PATIENTS),
             days: mean(blocks, |block| {
                 block.sums[DAYS][cell(block)] / block.trials as f64
@@ -409,9 +412,13 @@ impl PowerEstimate {
     }
 }
 
-/// Quantile for a standard error between so many blocks.
+/// Quantile for a standard error that so many blocks tell; from one, the normal one.
 fn critical(blocks: usize) -> f64 {
-    student_upper_quantile(0.025, blocks.saturating_sub(1))
+    if blocks < 2 {
+        normal_upper_quantile(0.025)
+    } else {
+        student_upper_quantile(0.025, blocks - 1)
+    }
 }
 
 /// Mean of what the blocks say, with its standard error between them.
@@ -431,11 +438,8 @@ fn share(blocks: &[BlockTrials], part: impl Fn(&BlockTrials) -> u64) -> TrialSha
     let value = between.value;
     let spread = value * (1.0 - value);
     let binomial = Estimate::new(value, spread / trials).standard_error;
-    let (standard_error, critical) = if blocks.len() > 1 && between.standard_error > binomial {
-        (between.standard_error, critical(blocks.len()))
-    } else {
-        (binomial, normal_upper_quantile(0.025))
-    };
+    // The maximum passes over the error between blocks of a single one, which is not a number.
+    let standard_error = binomial.max(between.standard_error);
     let independent = if standard_error > 0.0 {
         spread / (standard_error * standard_error)
     } else {
@@ -446,7 +450,7 @@ fn share(blocks: &[BlockTrials], part: impl Fn(&BlockTrials) -> u64) -> TrialSha
             value,
             standard_error,
         },
-        interval: score_interval(value, independent, critical),
+        interval: score_interval(value, independent, critical(blocks.len())),
     }
 }
 

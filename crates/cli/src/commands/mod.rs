@@ -9,6 +9,7 @@ pub(crate) mod keys;
 pub(crate) mod merge;
 pub(crate) mod operate;
 pub(crate) mod patient;
+pub(crate) mod power;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod trial;

@@ -28,7 +28,6 @@ pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
         force: args.force,
     };
     if let Some(file) = finished(&goal)? {
-        gaps::remove_leftovers(&goal, &file)?;
         let summary = Summary::of_trial(&trial, &out, &file);
         return summary.tell("is complete already", args.json, chatter);
     }
@@ -42,7 +41,8 @@ pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
     summary.tell("is complete", args.json, chatter)
 }
 
-fn target(trial: &Trial, first: u64) -> Result<Range<u64>, Failure> {
+/// The patients of a run that begins with this one.
+pub(crate) fn target(trial: &Trial, first: u64) -> Result<Range<u64>, Failure> {
     if trial.whole_blocks(first) != first {
         return Err(Failure::Usage(format!(
             "patient {first} is in the middle of a block; the first patient of the next is {}",
@@ -56,8 +56,8 @@ fn target(trial: &Trial, first: u64) -> Result<Range<u64>, Failure> {
 }
 
 /// The result that is at the goal's path already, if it is what is wanted. Whatever else is
-/// there stands in the way.
-fn finished(goal: &Goal) -> Result<Option<ResultFile>, Failure> {
+/// there stands in the way. Parts that are in it already are removed.
+pub(crate) fn finished(goal: &Goal) -> Result<Option<ResultFile>, Failure> {
     let found = match gaps::existing(goal.out) {
         Err(Failure::Results(_)) if goal.force => return Ok(None),
         Err(Failure::Results(error)) => return Err(in_the_way(goal.out, &error.to_string())),
@@ -68,7 +68,10 @@ fn finished(goal: &Goal) -> Result<Option<ResultFile>, Failure> {
     };
     let same = identity::same_run(&file.identity, &identity::identity(goal.trial, goal.seed));
     match (same, goal.force) {
-        (true, _) if is_wanted(goal, &file) => Ok(Some(file)),
+        (true, _) if is_wanted(goal, &file) => {
+            gaps::remove_leftovers(goal, &file)?;
+            Ok(Some(file))
+        }
         (_, true) => Ok(None),
         (true, false) => Err(other_patients(goal, &file)),
         (false, false) => Err(in_the_way(goal.out, &other_run(goal, &file))),

@@ -19,6 +19,7 @@ fn help_is_there_for_everything_and_documents_exit_codes() {
     for command in [
         "run",
         "compare",
+        "power",
         "trial",
         "patient",
         "verify",

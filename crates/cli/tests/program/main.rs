@@ -7,6 +7,7 @@ mod commands;
 mod interrupts;
 mod keys;
 mod page;
+mod power;
 mod precision;
 mod runs;
 mod status;
