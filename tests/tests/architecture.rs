@@ -68,6 +68,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
             "annotate-snippets",
             "blake3",
             "serde_json",
+            "sobol_burley",
             "strsim",
             "thiserror",
             "toml",

@@ -5,7 +5,7 @@ use std::ops::Range;
 use reseed_stats::estimate::{Contrast, contrast};
 use reseed_stats::records::{RecordColumn, RecordValues};
 use reseed_stats::{Endpoint, Tally};
-use reseed_trial::Trial;
+use reseed_trial::{Trial, Uncertainty};
 
 /// Numbers of the blocks that make up a range.
 ///
@@ -21,6 +21,10 @@ pub(crate) fn blocks_of(range: &Range<u64>, block_patients: u64) -> Range<u64> {
 
 /// Rows being filled, and the sum of the blocks' tallies.
 pub(crate) struct Blocks {
+    /// What is uncertain, if anything is, and the seed of the points.
+    uncertainty: Option<Uncertainty>,
+    seed: u64,
+    parameters: Vec<f64>,
     /// The bin that ends with the day of the primary comparison; the last if the trial names no
     /// day.
     bin: usize,
@@ -51,8 +55,11 @@ const ESTIMATES: [(&str, &str, fn(&Contrast) -> f64); 3] = [
 ];
 
 impl Blocks {
-    pub(crate) fn new(trial: &Trial) -> Self {
+    pub(crate) fn new(trial: &Trial, seed: u64) -> Self {
         Self {
+            uncertainty: trial.uncertainty.clone(),
+            seed,
+            parameters: Vec::new(),
             bin: trial
                 .bin_ending_at(trial.primary.day)
                 .unwrap_or(trial.shape().bins - 1),
@@ -70,6 +77,9 @@ impl Blocks {
     pub(crate) fn push(&mut self, block: u64, tally: &Tally) {
         self.index.push(block);
         self.enrolled.push(tally.enrolled().iter().sum());
+        if let Some(uncertainty) = &self.uncertainty {
+            self.parameters.extend(uncertainty.point(self.seed, block));
+        }
         let strata: Vec<usize> = (0..tally.shape().strata).collect();
         for arm in 0..tally.shape().arms {
             for endpoint in Endpoint::ALL {
@@ -108,6 +118,18 @@ impl Blocks {
         let width = self.tally.shape().arms * Endpoint::ALL.len();
         for ((name, description, _), values) in ESTIMATES.into_iter().zip(self.estimates) {
             columns.push(column(name, description, width, RecordValues::F64(values)));
+        }
+        if let Some(uncertainty) = &self.uncertainty {
+            let paths = uncertainty.factors.iter().map(|factor| &*factor.path);
+            let paths = paths.collect::<Vec<_>>().join(", ");
+            let description = format!("uncertain parameters, as drawn: {paths}");
+            let values = RecordValues::F64(self.parameters);
+            columns.push(column(
+                "parameter",
+                &description,
+                uncertainty.factors.len(),
+                values,
+            ));
         }
         (self.tally, columns)
     }

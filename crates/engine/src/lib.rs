@@ -125,8 +125,9 @@ impl Engine {
                 (tally, Vec::new())
             }
             Some(block_patients) => {
-                let mut blocks = Blocks::new(&self.trial);
+                let mut blocks = Blocks::new(&self.trial, self.seed);
                 for block in blocks_of(&range, block_patients) {
+                    self.turn_to(block);
                     let patients = block * block_patients..(block + 1) * block_patients;
                     let first = patients.start;
                     let tally = self.simulate_together(patients, watch, &mut keepers)?;
@@ -146,6 +147,14 @@ impl Engine {
             records: records.map_or_else(Vec::new, Records::into_columns),
             blocks,
         })
+    }
+
+    /// Takes the parameters that are a block's own.
+    fn turn_to(&mut self, block: u64) {
+        if self.trial.uncertainty.is_some() {
+            let scenario = self.trial.scenario_of_block(self.seed, block);
+            self.simulator = Simulator::new(&scenario, self.seed);
+        }
     }
 
     /// Simulates patients into one tally.

@@ -8,8 +8,10 @@ use crate::drug_tables::{
     ARM, DIRECT, DOSED, DRUG, DRUG_KINDS, EFFECT, PERIPHERAL, ROUTE_KINDS, ROUTES, RouteDraft,
 };
 use crate::field::{Field, Special, Writer, declared, float, string};
+use crate::priors::{Plan, UNCERTAINTY};
 use crate::tables::{Draft, TRIAL};
 use crate::trial::Trial;
+use crate::uncertainty::Uncertainty;
 
 /// What to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,9 @@ pub(crate) fn toml(trial: &Trial, style: Style) -> String {
     };
     writer.table(TRIAL, "", &mut Draft::of(trial));
     let mut out = writer.out;
+    if let Some(uncertainty) = &trial.uncertainty {
+        write_uncertainty(&mut out, uncertainty, style);
+    }
     for (key, drug) in trial.drug_keys.iter().zip(&trial.scenario.drugs) {
         write_drug(&mut out, key, &drug.name, &drug.action, style);
     }
@@ -51,6 +56,28 @@ pub(crate) fn toml(trial: &Trial, style: Style) -> String {
         write_arm(&mut out, trial, arm, style);
     }
     out
+}
+
+fn write_uncertainty(out: &mut String, uncertainty: &Uncertainty, style: Style) {
+    let mut writer = Writer {
+        out: std::mem::take(out),
+        documented: style == Style::Documented,
+        special: &|_| Special::AsDeclared,
+    };
+    let _ = writeln!(writer.out, "\n[uncertainty]");
+    writer.table(
+        UNCERTAINTY,
+        "uncertainty",
+        &mut Plan::of(uncertainty.design),
+    );
+    *out = writer.out;
+    let _ = writeln!(out, "\n[uncertainty.priors]");
+    for factor in &uncertainty.factors {
+        if style == Style::Documented {
+            let _ = writeln!(out, "# {}", factor.described());
+        }
+        let _ = writeln!(out, "{} = {}", factor.path, factor.prior_toml());
+    }
 }
 
 /// A key as TOML wants it.

@@ -31,8 +31,8 @@ pub(crate) struct Span {
 pub(crate) enum Source {
     /// The trial file.
     File,
-    /// The preset it builds on.
-    Base,
+    /// The preset it builds on, or one that a preset builds on: so many steps away.
+    Base(usize),
 }
 
 impl Span {
@@ -182,35 +182,43 @@ impl Problems {
         self.found.is_empty()
     }
 
+    /// Message and reason of the first.
+    pub(crate) fn first(&self) -> Option<(&str, &str)> {
+        let first = self.found.first()?;
+        Some((&first.message, &first.reason))
+    }
+
     /// Whether further problems are only counted.
     pub(crate) fn is_full(&self) -> bool {
         self.found.len() >= DIAGNOSTICS_MAX
     }
 
-    /// The error, if there is a problem. `texts` are the name and text of the file and its base.
+    /// The error, if there is a problem. `file` and `bases` have the name and text of each source.
     pub(crate) fn into_error(
         mut self,
         file: (&str, &str),
-        base: Option<(&str, &str)>,
+        bases: &[(&str, &str)],
     ) -> Option<TrialError> {
         if self.found.is_empty() {
             return None;
         }
+        let text_of = |source: Source| match source {
+            Source::File => 0,
+            Source::Base(steps) => 1 + steps,
+        };
+        let texts: Vec<(&str, &str)> = std::iter::once(file).chain(bases.iter().copied()).collect();
         self.found
-            .sort_by_key(|problem| (problem.span.source == Source::Base, problem.span.start));
+            .sort_by_key(|problem| (text_of(problem.span.source), problem.span.start));
         let diagnostics = self
             .found
             .into_iter()
             .map(|problem| {
-                let (name, text) = match (problem.span.source, base) {
-                    (Source::Base, Some(base)) => base,
-                    _ => file,
-                };
+                let (name, text) = texts[text_of(problem.span.source)];
                 diagnostic(problem, name, text)
             })
             .collect();
-        let texts = std::iter::once(file)
-            .chain(base)
+        let texts = texts
+            .into_iter()
             .map(|(name, text)| (name.to_owned(), text.to_owned()))
             .collect();
         Some(TrialError {

@@ -223,8 +223,35 @@ fn same_kind(below: &Table, above: &Table) -> bool {
 }
 
 /// Kinds whose tables are replaced, not merged, when the kind changes.
-const REPLACING_KINDS: [&str; 5] = ["direct", "dosed", "bolus", "infusion", "absorption"];
+const REPLACING_KINDS: [&str; 9] = [
+    "direct",
+    "dosed",
+    "bolus",
+    "infusion",
+    "absorption",
+    "log-normal",
+    "normal",
+    "uniform",
+    "choice",
+];
+
+/// Keys that only one kind of prior has.
+const PRIOR_KEYS: [(&str, &str); 7] = [
+    ("median", "log-normal"),
+    ("factor", "log-normal"),
+    ("mean", "normal"),
+    ("sd", "normal"),
+    ("min", "uniform"),
+    ("max", "uniform"),
+    ("choices", "choice"),
+];
 
 fn kind_of(table: &Table) -> Option<&str> {
-    table.get("kind").and_then(Node::as_text)
+    let prior = || {
+        PRIOR_KEYS
+            .iter()
+            .find(|(key, _)| table.get(key).is_some())
+            .map(|(_, kind)| *kind)
+    };
+    table.get("kind").and_then(Node::as_text).or_else(prior)
 }

@@ -7,6 +7,7 @@
 
 mod canonical;
 mod check;
+mod design;
 mod diagnostic;
 mod document;
 mod drug_tables;
@@ -16,13 +17,16 @@ mod histogram;
 mod precision;
 mod preset;
 mod primary;
+mod priors;
 mod read;
 mod schema;
 mod strata;
 mod tables;
 mod trial;
+mod uncertainty;
 mod virtual_trials;
 
+pub use design::Design;
 pub use diagnostic::{Diagnostic, TrialError};
 pub use histogram::Histogram;
 pub use precision::{PRECISION_MAX_POINTS, looks};
@@ -32,4 +36,5 @@ pub use reseed_model::MODEL_VERSION;
 pub use schema::json_schema;
 pub use strata::{Axis, STRATA_MAX, Strata};
 pub use trial::{DAYS_PER_MONTH, DAYS_PER_YEAR, Primary, Trial, exclusion_names};
+pub use uncertainty::{Factor, PointError, Prior, Uncertainty};
 pub use virtual_trials::VirtualTrials;

@@ -15,11 +15,27 @@ macro_rules! preset {
     };
 }
 
+/// A disease's targets: a head followed by the arms and priors that all share.
+macro_rules! targets {
+    ($name:literal) => {
+        (
+            $name,
+            concat!(
+                include_str!(concat!("../presets/", $name, ".toml")),
+                include_str!("../presets/targets.toml")
+            ),
+        )
+    };
+}
+
 /// Name and text of every preset, in the order in which they are listed.
-const PRESETS: [(&str, &str); 3] = [
+const PRESETS: [(&str, &str); 6] = [
     preset!("breast"),
     preset!("colorectal"),
     preset!("melanoma"),
+    targets!("breast-targets"),
+    targets!("colorectal-targets"),
+    targets!("melanoma-targets"),
 ];
 
 /// Names of the presets.

@@ -13,7 +13,8 @@ use crate::field::{
     refuse_name, refuse_unknown, rivals, wrong_type,
 };
 use crate::preset::{preset_names, preset_text};
-use crate::tables::{Draft, HORIZON_DAYS_MAX, TRIAL, VISITS_MAX, months, years};
+use crate::priors;
+use crate::tables::{Draft, HORIZON_DAYS_MAX, PATIENTS_MAX, TRIAL, VISITS_MAX, months, years};
 use crate::trial::{Primary, Trial};
 
 /// Longest trial file, bytes.
@@ -56,20 +57,21 @@ pub(crate) fn trial(source_name: &str, text: &str) -> Result<Trial, TrialError> 
             ),
             None,
         );
-        return Err(refused(problems, (source_name, ""), None));
+        return Err(refused(problems, (source_name, "")));
     }
     let file = document::parse(Source::File, text, &mut problems);
     let Some(file) = file else {
-        return Err(refused(problems, (source_name, text), None));
+        return Err(refused(problems, (source_name, text)));
     };
     let Ok(base) = base(&file, &mut problems) else {
-        return Err(refused(problems, (source_name, text), None));
+        return Err(refused(problems, (source_name, text)));
     };
-    let base_name = base.map(|name| format!("preset {name}"));
-    let base_text = base.and_then(preset_text);
-    let trial = assemble(file, base_text, &mut problems);
-    let base = base_name.as_deref().zip(base_text);
-    match problems.into_error((source_name, text), base) {
+    let mut bases = Vec::new();
+    let trial = assemble(file, base, &mut bases, &mut problems);
+    let bases: Vec<(&str, &str)> = (bases.iter())
+        .map(|(name, text)| (name.as_str(), *text))
+        .collect();
+    match problems.into_error((source_name, text), &bases) {
         None => Ok(trial),
         Some(error) => Err(error),
     }
@@ -81,9 +83,9 @@ const START: Span = Span {
     end: 0,
 };
 
-fn refused(problems: Problems, file: (&str, &str), base: Option<(&str, &str)>) -> TrialError {
+fn refused(problems: Problems, file: (&str, &str)) -> TrialError {
     problems
-        .into_error(file, base)
+        .into_error(file, &[])
         .expect("only called after a problem was noted")
 }
 
@@ -111,11 +113,35 @@ fn base(file: &Table, problems: &mut Problems) -> Result<Option<&'static str>, (
     found.map(Some).ok_or(())
 }
 
+/// What a preset says, laid over what it builds on itself. `bases` gets the name and text of
+/// each.
+fn inherited(
+    preset: &'static str,
+    rivals: &[Vec<&'static str>],
+    bases: &mut Vec<(String, &'static str)>,
+    problems: &mut Problems,
+) -> Option<Table> {
+    let text = preset_text(preset)?;
+    let own = document::parse(Source::Base(bases.len()), text, problems)?;
+    bases.push((format!("preset {preset}"), text));
+    let Some(next) = base(&own, problems).ok()? else {
+        return Some(own);
+    };
+    let mut root = inherited(next, rivals, bases, problems)?;
+    overlay(&mut root, own, rivals);
+    Some(root)
+}
+
 /// Lays the file over its base and reads the whole.
-fn assemble(file: Table, base_text: Option<&str>, problems: &mut Problems) -> Trial {
+fn assemble(
+    file: Table,
+    base: Option<&'static str>,
+    bases: &mut Vec<(String, &'static str)>,
+    problems: &mut Problems,
+) -> Trial {
     let rivals = all_rivals();
     let own = file.clone();
-    let root = match base_text.and_then(|text| document::parse(Source::Base, text, problems)) {
+    let root = match base.and_then(|preset| inherited(preset, &rivals, bases, problems)) {
         Some(mut root) => {
             overlay(&mut root, file, &rivals);
             root
@@ -141,11 +167,53 @@ fn assemble(file: Table, base_text: Option<&str>, problems: &mut Problems) -> Tr
     let arms = arms(&root, &drugs, problems);
     place_arms(arms, drugs, &mut draft.trial);
     draft.place_virtual_trials(root.get("virtual_trials").is_some());
+    uncertainty(&root, &own, &mut draft, problems);
     draft.settle();
     draft.trial.scenario.control = control(&root, &draft.trial, problems);
     primary(&root, &own, &mut draft.trial, problems);
     check::whole(&root, &draft, problems);
+    points(&root, &draft.trial, problems);
     draft.trial
+}
+
+/// Reads `[uncertainty]`. The number of its points makes that of the patients, unless the file
+/// itself gives the latter.
+fn uncertainty(root: &Table, own: &Table, draft: &mut Draft, problems: &mut Problems) {
+    let Some((uncertainty, points)) = priors::uncertainty(root, problems) else {
+        return;
+    };
+    draft.explore(uncertainty);
+    let Some(points) = points else {
+        return;
+    };
+    if own.at(&["run", "patients"]).is_none() && !draft.screen_points(points) {
+        let places = [["uncertainty", "points"], ["run", "block_patients"]];
+        let places: Vec<Span> = (places.iter().filter_map(|path| root.at(path)))
+            .map(|node| node.span)
+            .collect();
+        problems.add(
+            Span::to_blame(&places).unwrap_or(START),
+            "too many patients",
+            format!("{points} points are more than {PATIENTS_MAX} patients"),
+            "lower points or run.block_patients".to_owned(),
+        );
+    }
+}
+
+/// Every point of the design must be a valid trial.
+fn points(root: &Table, trial: &Trial, problems: &mut Problems) {
+    if !problems.is_empty() {
+        return;
+    }
+    if let Err(error) = trial.check_points() {
+        problems.add(
+            root.at(&["uncertainty", "priors"])
+                .map_or(START, |node| node.span),
+            format!("point {} of the design is not a valid trial", error.point),
+            format!("{} ({})", error.problem, error.values),
+            "narrow the priors".to_owned(),
+        );
+    }
 }
 
 /// Groups of keys of which giving one replaces an inherited other.

@@ -13,6 +13,7 @@ use crate::field::{
     Bounds, CV, Field, Kind, NAME_LENGTH_MAX, Presence, Quantity, declared, described,
 };
 use crate::preset::preset_names;
+use crate::priors::{CHOICES_MAX, FACTOR, Plan, SD, UNCERTAINTY, uncertain_fields};
 use crate::read::ARMS_MAX;
 use crate::tables::{Draft, TRIAL};
 
@@ -28,6 +29,7 @@ pub fn json_schema() -> Value {
         ),
         ("control", name()),
         ("arms_only", names()),
+        ("uncertainty", uncertainty()),
         ("drugs", by_name(&drug(), DRUGS_MAX)),
         ("arms", by_name(&arm(), ARMS_MAX)),
     ];
@@ -43,6 +45,7 @@ pub fn json_schema() -> Value {
         }
     }
     let mut complete = requirements(TRIAL);
+    complete["properties"]["uncertainty"] = requirements(UNCERTAINTY);
     complete["properties"]["drugs"] = json!({ "additionalProperties": complete_drug() });
     schema["if"] = json!({ "not": { "required": ["base"] } });
     schema["then"] = complete;
@@ -373,6 +376,59 @@ fn effects() -> Value {
         );
     }
     json!({ "type": "object", "properties": properties, "additionalProperties": false })
+}
+
+fn uncertainty() -> Value {
+    let mut value = table(UNCERTAINTY, &mut Plan::default());
+    describe_special(properties(&mut value), "priors", priors(uncertain_fields()));
+    value
+}
+
+/// Priors by key, in tables as those of the keys.
+fn priors(fields: impl Iterator<Item = &'static Field<Draft>>) -> Value {
+    let mut properties = Map::new();
+    for field in fields {
+        let mut value = match &field.kind {
+            Kind::Section(inner) => priors(inner.iter()),
+            Kind::Number(quantity, _) => number_prior(*quantity),
+            Kind::Choice(words, _) => {
+                prior(json!({ "choices": choices(&json!({ "enum": words })) }))
+            }
+            _ => unreachable!("the uncertain tables hold numbers, choices and tables"),
+        };
+        value["description"] = json!(described(field));
+        properties.insert(field.key.to_owned(), value);
+    }
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
+}
+
+fn number_prior(quantity: Quantity) -> Value {
+    let value = || number(quantity);
+    prior(json!({
+        "median": value(),
+        "factor": number(FACTOR),
+        "mean": value(),
+        "sd": number(SD),
+        "min": value(),
+        "max": value(),
+        "log": { "type": "boolean" },
+        "choices": choices(&value()),
+    }))
+}
+
+fn prior(mut keys: Value) -> Value {
+    keys["remove"] = json!({ "type": "boolean" });
+    json!({ "type": "object", "properties": keys, "additionalProperties": false })
+}
+
+fn choices(item: &Value) -> Value {
+    json!({
+        "type": "array",
+        "items": item,
+        "minItems": 2,
+        "maxItems": CHOICES_MAX,
+        "uniqueItems": true,
+    })
 }
 
 fn visits() -> Value {

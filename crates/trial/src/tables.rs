@@ -12,6 +12,7 @@ use crate::field::{Bounds, Field, Kind, OtherUnit, above, optional, quantity, re
 use crate::precision::PRECISION_MAX_POINTS;
 use crate::strata::Strata;
 use crate::trial::{DAYS_PER_MONTH, DAYS_PER_YEAR, Primary, Trial};
+use crate::uncertainty::Uncertainty;
 use crate::virtual_trials::VirtualTrials;
 
 /// A trial in the making: the trial, and choices that are not yet in the model's form.
@@ -58,8 +59,10 @@ pub(crate) const PATIENTS_MAX: u64 = 100_000_000_000;
 pub(crate) const BLOCK_PATIENTS_MIN: u64 = 100;
 const BLOCK_PATIENTS_MAX: u64 = 100_000_000;
 
-/// Patients of a block where something needs blocks and the file does not say how large.
-pub(crate) const BLOCK_PATIENTS_DEFAULT: u64 = 20_000;
+/// Patients of a block that virtual trials are drawn from, if the file does not say.
+const POOL_PATIENTS: u64 = 20_000;
+/// Patients of a block where parameters are uncertain, if the file does not say.
+const POINT_PATIENTS: u64 = 4000;
 
 /// Most cut points of one stratification.
 const CUTS_MAX: usize = 64;
@@ -276,6 +279,11 @@ pub(crate) static TRIAL: &[Field<Draft>] = &[
         "parallel-group trials to draw from the enrolled patients of every block; see `reseed power`",
         Kind::Section(VIRTUAL_TRIALS),
     ),
+    optional(
+        "uncertainty",
+        "what is not known about the parameters, and how that is explored",
+        Kind::Special,
+    ),
     optional("drugs", "drugs by name", Kind::Special),
     required("arms", "arms by name, in order", Kind::Special),
 ];
@@ -303,7 +311,8 @@ const RUN: &[Field<Draft>] = &[
     optional(
         "block_patients",
         "patients that make a block, which shares its sampled parameters and its virtual trials; \
-         the number of patients is rounded up to whole blocks; 20000 if virtual trials need blocks",
+         the number of patients is rounded up to whole blocks; by default 20000 with virtual \
+         trials, otherwise 4000 with uncertainty",
         Kind::Count(BLOCK_PATIENTS_MIN, BLOCK_PATIENTS_MAX, |draft| {
             &mut draft.block_patients
         }),
@@ -873,6 +882,7 @@ impl Draft {
                 patients: 0,
                 precision: None,
                 block_patients: None,
+                uncertainty: None,
                 seed: 0,
                 records: false,
                 strata: Strata::default(),
@@ -926,6 +936,30 @@ impl Draft {
         }
     }
 
+    /// Adds uncertainty, which takes blocks.
+    pub(crate) fn explore(&mut self, uncertainty: Uncertainty) {
+        self.trial.uncertainty = Some(uncertainty);
+        self.need_blocks();
+    }
+
+    /// Gives blocks a size where something takes them and the file does not say how large.
+    fn need_blocks(&mut self) {
+        if self.block_patients > 0 {
+            return;
+        }
+        if self.trial.virtual_trials.is_some() {
+            self.block_patients = POOL_PATIENTS;
+        } else if self.trial.uncertainty.is_some() {
+            self.block_patients = POINT_PATIENTS;
+        }
+    }
+
+    /// Screens the patients of so many blocks; `false` if they are too many.
+    pub(crate) fn screen_points(&mut self, points: u64) -> bool {
+        self.trial.patients = points.saturating_mul(self.block_patients);
+        self.trial.patients <= PATIENTS_MAX
+    }
+
     /// Puts the choices into the model's form.
     pub(crate) fn settle(&mut self) {
         let scenario = &mut self.trial.scenario;
@@ -950,9 +984,7 @@ impl Draft {
             }
         }
         self.trial.precision = Some(self.precision).filter(|points| !points.is_nan());
-        if self.trial.virtual_trials.is_some() && self.block_patients == 0 {
-            self.block_patients = BLOCK_PATIENTS_DEFAULT;
-        }
+        self.need_blocks();
         self.trial.block_patients = Some(self.block_patients).filter(|patients| *patients > 0);
         self.trial.patients = self.trial.whole_blocks(self.trial.patients);
     }

@@ -10,6 +10,7 @@ use crate::diagnostic::TrialError;
 use crate::histogram::{HISTOGRAMS, Histogram};
 use crate::read;
 use crate::strata::Strata;
+use crate::uncertainty::Uncertainty;
 use crate::virtual_trials::VirtualTrials;
 
 /// Days in a year, on average.
@@ -39,6 +40,9 @@ pub struct Trial {
     /// ranges of this length, each of which shares its sampled parameters and its virtual
     /// trials, is computed whole, and leaves a row in the result.
     pub block_patients: Option<u64>,
+    /// Parameters that are not known, and the points at which blocks try them; such a trial has
+    /// blocks.
+    pub uncertainty: Option<Uncertainty>,
     /// Seed of all randomness.
     pub seed: u64,
     /// Whether results keep a record of every enrolled patient.
