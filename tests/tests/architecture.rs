@@ -12,13 +12,14 @@ use serde_json::Value;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("reseed-model", &[]),
     ("reseed-stats", &[]),
+    ("reseed-plot", &[]),
     ("reseed-trial", &["reseed-model", "reseed-stats"]),
     (
         "reseed-engine",
         &["reseed-model", "reseed-stats", "reseed-trial"],
     ),
     ("reseed-results", &["reseed-stats", "reseed-trial"]),
-    ("reseed-protocol", &["reseed-trial"]),
+    ("reseed-protocol", &["reseed-plot", "reseed-trial"]),
     (
         "reseed-coordinator",
         &[
@@ -37,13 +38,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "reseed-trial",
         ],
     ),
-    ("reseed-report", &["reseed-stats", "reseed-results"]),
+    (
+        "reseed-report",
+        &["reseed-plot", "reseed-results", "reseed-stats"],
+    ),
     (
         "reseed-cli",
         &[
             "reseed-coordinator",
             "reseed-engine",
             "reseed-model",
+            "reseed-plot",
             "reseed-protocol",
             "reseed-report",
             "reseed-results",
@@ -62,6 +67,7 @@ const TESTS: &str = "reseed-tests";
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("reseed-model", &["core-math", "rand_chacha", "rand_core"]),
     ("reseed-stats", &["core-math", "thiserror"]),
+    ("reseed-plot", &[]),
     (
         "reseed-trial",
         &[

@@ -71,6 +71,7 @@ Examples:
   reseed run breast --patients 10000 --out small.h5   fewer, for a first look
   reseed compare breast.h5                            therapies against the control
   reseed power breast --patients-per-arm 200,400      what trials of this size would find
+  reseed report breast.h5                             the same as figures, in breast.html
   reseed trial show breast > mine.toml                a preset to edit; then: reseed run mine.toml
   reseed patient breast.h5 --index 42                 what happened to one patient, and why
   reseed verify breast.h5 --fraction 1                compute everything again and compare
@@ -92,6 +93,7 @@ pub(crate) enum Command {
     Cancel(Cancel),
     Compare(Compare),
     Power(Power),
+    Report(Report),
     /// Check, expand and list trial files
     #[command(subcommand)]
     Trial(Trial),
@@ -526,6 +528,49 @@ pub(crate) struct VirtualPlan {
     /// What is tested [default: the primary comparison's]
     #[arg(long, value_name = "NAME", value_parser = endpoint_parser())]
     pub(crate) endpoint: Option<String>,
+}
+
+/// Write a report of a result: one HTML file with all figures
+///
+/// The file needs no other, opens without a network and prints well. It has the flow of patients,
+/// arms against the control, curves with who is at risk, who benefits, first events, the model
+/// beside a cohort, and how to compute the result again. The same result gives the same bytes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  reseed report breast.h5
+  reseed report breast.h5 --out report.html --figures figures --years 2,5,10
+  reseed report mine.h5 --cohort mine.csv     with columns stratum, event (local, distant,
+                                              recurrence or death_without_recurrence), years,
+                                              value, lower, upper (fractions) and source")]
+pub(crate) struct Report {
+    /// Result file
+    pub(crate) file: PathBuf,
+
+    /// Report to write [default: FILE with .html]
+    #[arg(long, short, value_name = "FILE.html")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Folder for every figure as SVG and its numbers as CSV; made if it is absent
+    #[arg(long, value_name = "DIR")]
+    pub(crate) figures: Option<PathBuf>,
+
+    /// What was seen in patients, to set beside the control: a CSV file [default: the preset's
+    /// cohort, if the trial has the name of one]
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) cohort: Option<PathBuf>,
+
+    /// Times at which arms are compared, years from resection [default: the trial's]
+    #[arg(long, value_name = "Y", value_delimiter = ',')]
+    pub(crate) years: Vec<f64>,
+
+    /// Title [default: the trial's]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+
+    /// Replace files that are no reports
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Subcommand)]

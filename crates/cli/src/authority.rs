@@ -1,7 +1,6 @@
 //! A small certificate authority (CA) for one cluster, kept in a folder.
 
-use std::fs::{self, File, Permissions};
-use std::io::Write;
+use std::fs::{self, Permissions};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::exit::Failure;
+use crate::whole::{Readers, write, write_new};
 
 /// File of the authority's certificate.
 pub(crate) const CA_CERTIFICATE: &str = "ca.pem";
@@ -28,13 +28,6 @@ const CA_DAYS: i64 = 3652;
 
 /// How far a clock may be behind ours and still take a new certificate, hours.
 const CLOCKS_DIFFER_HOURS: i64 = 1;
-
-/// Who may read a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Readers {
-    Owner,
-    All,
-}
 
 /// Signs the certificates of one cluster.
 pub(crate) struct Authority {
@@ -252,55 +245,6 @@ pub(crate) fn random_hex() -> Result<String, Failure> {
     getrandom::fill(&mut bytes)
         .map_err(|error| Failure::Internal(format!("the system has no random bytes ({error})")))?;
     Ok(blake3::Hash::from_bytes(bytes).to_hex().to_string())
-}
-
-/// Writes a file that must not be there yet.
-pub(crate) fn write_new(path: &Path, text: &str, readers: Readers) -> Result<(), Failure> {
-    let file = temporary(path, text, readers)?;
-    file.persist_noclobber(path)
-        .map_err(|failed| Failure::system("create", path)(failed.error))?;
-    settle(path)
-}
-
-/// Writes a file, in place of the old one if there is one.
-fn write(path: &Path, text: &str, readers: Readers) -> Result<(), Failure> {
-    let file = temporary(path, text, readers)?;
-    file.persist(path)
-        .map_err(|failed| Failure::system("replace", path)(failed.error))?;
-    settle(path)
-}
-
-/// The whole text under a temporary name beside `path`; from the start nobody else can read it
-/// who should not.
-fn temporary(
-    path: &Path,
-    text: &str,
-    readers: Readers,
-) -> Result<tempfile::NamedTempFile, Failure> {
-    let mode = match readers {
-        Readers::Owner => 0o600,
-        Readers::All => 0o644,
-    };
-    let failed = || Failure::system("write", path);
-    let mut file = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder_of(path))
-        .map_err(failed())?;
-    file.write_all(text.as_bytes()).map_err(failed())?;
-    file.as_file().sync_all().map_err(failed())?;
-    Ok(file)
-}
-
-/// Makes a rename last.
-fn settle(path: &Path) -> Result<(), Failure> {
-    let folder = folder_of(path);
-    File::open(folder)
-        .and_then(|handle| handle.sync_all())
-        .map_err(Failure::system("write to", folder))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("."))
 }
 
 /// Makes a folder that only its owner can look into, unless it is there.

@@ -17,6 +17,7 @@ mod signals;
 mod source;
 mod telemetry;
 mod timeline;
+mod whole;
 
 use std::panic;
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Cancel(args) => commands::operate::cancel(args, chatter),
         Command::Compare(args) => commands::compare::compare(args),
         Command::Power(args) => commands::power::power(args, chatter),
+        Command::Report(args) => commands::report::report(args, chatter),
         Command::Trial(command) => commands::trial::trial(command, chatter),
         Command::Patient(args) => commands::patient::patient(args),
         Command::Verify(args) => commands::verify::verify(args, chatter),

@@ -1,7 +1,13 @@
 //! What a result says, for people and for programs.
+pub mod cohort;
 pub mod compare;
+pub mod figures;
+mod page;
 pub mod power;
+mod report;
 mod text;
 
+pub use cohort::{Cohort, CohortError};
 pub use compare::{CompareError, CompareInput, ComparedArm, Comparison, Excluded, compare};
 pub use power::{Power, PowerInput, PowerRow, power};
+pub use report::{Group, PrimaryComparison, Report, ReportError, ReportInput};

@@ -10,11 +10,10 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::args::Keys;
-use crate::authority::{
-    Authority, CA_CERTIFICATE, CA_KEY, Purpose, Readers, make_folder, random_hex, write_new,
-};
+use crate::authority::{Authority, CA_CERTIFICATE, CA_KEY, Purpose, make_folder, random_hex};
 use crate::exit::Failure;
 use crate::output::{Chatter, print_json};
+use crate::whole::{Readers, write_new};
 
 const SERVER: &str = "server";
 const OPERATOR: &str = "operator";

@@ -10,6 +10,7 @@ pub(crate) mod merge;
 pub(crate) mod operate;
 pub(crate) mod patient;
 pub(crate) mod power;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod trial;

@@ -9,6 +9,7 @@ mod keys;
 mod page;
 mod power;
 mod precision;
+mod report;
 mod runs;
 mod status;
 mod telemetry;

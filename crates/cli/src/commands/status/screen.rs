@@ -238,7 +238,7 @@ fn chart(frame: &mut Frame, view: &View, area: Rect) {
             .style(style)
             .data(line)
     });
-    let axis = |axis: &plot::Axis| {
+    let axis = |axis: &reseed_plot::Axis| {
         let labels = axis.ticks().map(|tick| axis.label(tick));
         Axis::default()
             .bounds([axis.low(), axis.high()])

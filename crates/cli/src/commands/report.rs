@@ -1,0 +1,183 @@
+//! `reseed report`: a result as one page and as figures.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use reseed_report::{Cohort, Group, PrimaryComparison, Report, ReportError, ReportInput};
+use reseed_results::read_result;
+use reseed_trial::{DAYS_PER_YEAR, Strata, Trial};
+
+use crate::args;
+use crate::exit::Failure;
+use crate::identity;
+use crate::output::Chatter;
+use crate::whole::{self, Readers};
+
+/// What the beginning of every report has.
+const MARK: &str = "<meta name=\"generator\" content=\"reseed report\">";
+const MARK_WITHIN_BYTES: u64 = 4096;
+/// List of the figures, by which a folder of them is known.
+const LIST: &str = "figures.csv";
+/// Longest cohort file, bytes. Real ones have some thousand.
+const COHORT_BYTES_MAX: u64 = 1 << 20;
+
+pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failure> {
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| args.file.with_extension("html"));
+    if !args.force {
+        check_replaceable(&out)?;
+        if let Some(folder) = &args.figures {
+            check_folder(folder)?;
+        }
+    }
+    let file = read_result(&args.file)?;
+    let trial = identity::described(&file)?;
+    let cohort = match &args.cohort {
+        Some(path) => Some(read_cohort(path)?),
+        None => Cohort::built_in(&trial.name),
+    };
+    let given = args.years.iter().map(|years| years * DAYS_PER_YEAR);
+    let times_days: Vec<f64> = if args.years.is_empty() {
+        trial.compare_days.clone()
+    } else {
+        given.collect()
+    };
+    let file_name = args.file.file_name().unwrap_or_default().to_string_lossy();
+    let report = Report::of(&ReportInput {
+        file: &file,
+        file_name: &file_name,
+        trial: &trial.name,
+        title: args.title.as_ref().unwrap_or(&trial.title),
+        trial_toml: &trial.canonical_toml(),
+        groups: &groups(&trial.strata),
+        times_days: &times_days,
+        primary: primary(&trial),
+        cohort: cohort.as_ref(),
+    })
+    .map_err(|error| match error {
+        ReportError::Time { .. } => Failure::Usage(error.to_string()),
+        ReportError::Nobody(_) => Failure::File(error.to_string()),
+    })?;
+    if let Some(folder) = &args.figures {
+        write_figures(folder, &report)?;
+    }
+    let html = report.to_html();
+    whole::write(&out, &html, Readers::All)?;
+    chatter.say(&format!(
+        "{}: {:.1} MB",
+        out.display(),
+        html.len() as f64 / 1e6
+    ));
+    Ok(())
+}
+
+fn primary(trial: &Trial) -> PrimaryComparison {
+    PrimaryComparison {
+        arm: trial.primary.arm,
+        endpoint: trial.primary.endpoint,
+        day: trial.primary.day,
+    }
+}
+
+/// Classes of every covariate that divides, the others pooled, then every stratum.
+fn groups(strata: &Strata) -> Vec<Group> {
+    let axes = strata.axes();
+    let classes: Vec<Vec<usize>> = (0..strata.len())
+        .map(|stratum| strata.classes_of(stratum))
+        .collect();
+    let mut groups = Vec::new();
+    if axes.len() > 1 {
+        for (position, axis) in axes.iter().enumerate() {
+            let covariate = axis.name.split('_').next().unwrap_or(axis.name);
+            groups.extend(axis.classes.iter().enumerate().map(|(class, label)| {
+                Group {
+                    kind: covariate.into(),
+                    label: format!("{covariate} {label}"),
+                    strata: (0..classes.len())
+                        .filter(|stratum| classes[*stratum][position] == class)
+                        .collect(),
+                }
+            }));
+        }
+    }
+    if let Some(first) = axes.first() {
+        let kind = if axes.len() > 1 {
+            "strata"
+        } else {
+            first.name.split('_').next().unwrap_or(first.name)
+        };
+        let labels = strata.labels().into_iter().enumerate();
+        groups.extend(labels.map(|(stratum, label)| Group {
+            kind: kind.into(),
+            label,
+            strata: vec![stratum],
+        }));
+    }
+    groups
+}
+
+fn read_cohort(path: &Path) -> Result<Cohort, Failure> {
+    let mut text = String::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(COHORT_BYTES_MAX + 1).read_to_string(&mut text))
+        .map_err(Failure::system("read cohort", path))?;
+    if text.len() as u64 > COHORT_BYTES_MAX {
+        return Err(Failure::Usage(format!(
+            "{} is longer than {COHORT_BYTES_MAX} bytes, so it is no cohort",
+            path.display()
+        )));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Cohort::parse(&name, &text).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// A file may be replaced if it is a report.
+fn check_replaceable(path: &Path) -> Result<(), Failure> {
+    let mut beginning = Vec::new();
+    match fs::File::open(path) {
+        Ok(file) => file.take(MARK_WITHIN_BYTES).read_to_end(&mut beginning),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => Err(error),
+    }
+    .map_err(Failure::system("read", path))?;
+    if String::from_utf8_lossy(&beginning).contains(MARK) {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "{} is there and is no report of this program; choose another name with --out, or replace it \
+         with --force",
+        path.display()
+    )))
+}
+
+/// Figures may be put into a folder that is new, empty, or has figures.
+fn check_folder(folder: &Path) -> Result<(), Failure> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries.count(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(Failure::system("read folder", folder)(error)),
+    };
+    if entries == 0 || folder.join(LIST).exists() {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "{} is not empty and has no figures of this program; choose another folder, or put them there \
+         with --force",
+        folder.display()
+    )))
+}
+
+fn write_figures(folder: &Path, report: &Report) -> Result<(), Failure> {
+    fs::create_dir_all(folder).map_err(Failure::system("make folder", folder))?;
+    let write = |name: &str, text: &str| whole::write(&folder.join(name), text, Readers::All);
+    // First, so that a folder that was left half done may be filled again.
+    write(LIST, &report.list_csv())?;
+    for figure in report.figures() {
+        write(&format!("{}.svg", figure.name), &figure.svg())?;
+        write(&format!("{}.csv", figure.name), &figure.csv())?;
+    }
+    Ok(())
+}
