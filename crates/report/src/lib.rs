@@ -10,4 +10,7 @@ mod text;
 pub use cohort::{Cohort, CohortError};
 pub use compare::{CompareError, CompareInput, ComparedArm, Comparison, Excluded, compare};
 pub use power::{Power, PowerInput, PowerRow, power};
-pub use report::{Group, PrimaryComparison, Report, ReportError, ReportInput};
+pub use report::{
+    Findings, Group, PowerCurve, PowerPoint, PrimaryComparison, Ranks, Report, ReportError,
+    ReportInput, Tornado, TornadoBar,
+};

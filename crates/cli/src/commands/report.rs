@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use reseed_report::{Cohort, Group, PrimaryComparison, Report, ReportError, ReportInput};
+use reseed_report::{Cohort, Findings, Group, PrimaryComparison, Report, ReportError, ReportInput};
 use reseed_results::read_result;
 use reseed_trial::{DAYS_PER_YEAR, Strata, Trial};
 
@@ -56,6 +56,7 @@ pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failur
         times_days: &times_days,
         primary: primary(&trial),
         cohort: cohort.as_ref(),
+        findings: &Findings::default(),
     })
     .map_err(|error| match error {
         ReportError::Time { .. } => Failure::Usage(error.to_string()),

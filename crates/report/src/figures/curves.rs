@@ -83,8 +83,8 @@ pub struct AtRisk {
 }
 
 impl CurvePlot {
-    /// Draws it. In the page all curves are there, of which classes hide those that are not
-    /// chosen; the file has those that are shown at first.
+    /// Draws it. In the page all curves are there, each with a class `series-N` by which those that
+    /// are not chosen are hidden; the file has those that are shown at first.
     pub fn figure(&self) -> Figure {
         let all: Vec<usize> = (0..self.curves.len()).collect();
         Figure {
@@ -93,8 +93,17 @@ impl CurvePlot {
             description: self.description(),
             table: self.table(),
             data: self.data(),
-            canvas: self.draw(&all, HEIGHT),
-            file: Some(self.draw_file()),
+            canvas: self.draw(&all, HEIGHT, "series"),
+            file: Some(self.draw_file("series")),
+        }
+    }
+
+    /// Draws what is shown at first, with a legend; in the page too, where nothing is chosen.
+    pub fn still(&self) -> Figure {
+        Figure {
+            canvas: self.draw_file("still"),
+            file: None,
+            ..self.figure()
         }
     }
 
@@ -165,7 +174,7 @@ impl CurvePlot {
         }
     }
 
-    fn draw(&self, drawn: &[usize], height: f64) -> Canvas {
+    fn draw(&self, drawn: &[usize], height: f64, class: &str) -> Canvas {
         let (x, y) = (self.x_axis(), self.y_axis());
         let mut canvas = Canvas::new(WIDTH, height);
         canvas.x_axis(&FRAME, &x, &self.x_label);
@@ -179,10 +188,8 @@ impl CurvePlot {
             let place = |point: &Point, value: f64| (FRAME.x(&x, point.x), FRAME.y(&y, value));
             let upper = known().map(|point| place(point, point.band().1));
             let lower = known().rev().map(|point| place(point, point.band().0));
-            canvas.open_group(&format!(
-                "curve series-{index} {}",
-                style(index, self.reference)
-            ));
+            let look = style(index, self.reference);
+            canvas.open_group(&format!("{class}-{index} {look}"));
             canvas.path("band", &(path(upper.chain(lower)) + "z"));
             canvas.path(
                 "line",
@@ -195,11 +202,11 @@ impl CurvePlot {
     }
 
     /// The drawing with a legend and who is at risk.
-    fn draw_file(&self) -> Canvas {
+    fn draw_file(&self, class: &str) -> Canvas {
         let at_risk = self.at_risk();
         let lines_per_curve = if at_risk.is_some() { 2.0 } else { 1.0 };
         let lines = 1.0 + lines_per_curve * self.shown.len() as f64;
-        let mut canvas = self.draw(&self.shown, HEIGHT + LINE * lines + 8.0);
+        let mut canvas = self.draw(&self.shown, HEIGHT + LINE * lines + 8.0, class);
         let mut y = HEIGHT + 4.0;
         let heading = if at_risk.is_some() {
             "Patients at risk"

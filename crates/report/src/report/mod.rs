@@ -5,6 +5,7 @@ mod contrasts;
 mod curves;
 mod outcomes;
 mod provenance;
+mod uncertainty;
 
 use reseed_results::ResultFile;
 use reseed_stats::{Endpoint, Tally};
@@ -15,6 +16,7 @@ use crate::figures::{Figure, Table};
 pub(crate) use contrasts::{Forest, Key, Measure};
 pub(crate) use curves::Panel;
 pub(crate) use provenance::Provenance;
+pub use uncertainty::{Findings, PowerCurve, PowerPoint, Ranks, Tornado, TornadoBar};
 
 /// Days in a year.
 pub(crate) const YEAR_DAYS: f64 = 365.25;
@@ -47,6 +49,8 @@ pub struct ReportInput<'a> {
     pub primary: PrimaryComparison,
     /// What was seen in patients, if there is anything.
     pub cohort: Option<&'a Cohort>,
+    /// What was found about parameters and virtual trials.
+    pub findings: &'a Findings,
 }
 
 /// Patients that belong together: strata of the tally.
@@ -118,6 +122,8 @@ pub struct Report {
     /// The arm whose benefits are shown until a reader chooses.
     pub(crate) benefit_shown: usize,
     pub(crate) causes: Vec<Figure>,
+    pub(crate) uncertainty: Vec<Figure>,
+    pub(crate) power: Option<Figure>,
     pub(crate) cohort: Option<String>,
     pub(crate) calibration: Vec<Figure>,
     pub(crate) provenance: Provenance,
@@ -131,6 +137,7 @@ impl Report {
     pub fn of(input: &ReportInput<'_>) -> Result<Self, ReportError> {
         let data = Data::of(input)?;
         let layout = &input.file.layout;
+        let findings = input.findings;
         Ok(Self {
             trial: input.trial.to_owned(),
             title: input.title.to_owned(),
@@ -148,6 +155,8 @@ impl Report {
             benefits: contrasts::benefits(&data),
             benefit_shown: input.primary.arm,
             causes: outcomes::causes(&data),
+            uncertainty: findings.uncertainty(),
+            power: uncertainty::power(&findings.power, &layout.arms[data.control]),
             cohort: input.cohort.map(|cohort| cohort.name.clone()),
             calibration: calibration::figures(&data),
             provenance: Provenance::of(input),
@@ -179,6 +188,8 @@ impl Report {
             .chain(panels)
             .chain(forests.map(|forest| &forest.figure))
             .chain(&self.causes)
+            .chain(&self.uncertainty)
+            .chain(&self.power)
             .chain(&self.calibration)
     }
 }
