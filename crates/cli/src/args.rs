@@ -94,6 +94,7 @@ pub(crate) enum Command {
     Compare(Compare),
     Power(Power),
     Report(Report),
+    Export(Export),
     /// Check, expand and list trial files
     #[command(subcommand)]
     Trial(Trial),
@@ -404,8 +405,29 @@ pub(crate) struct Cancel {
 Examples:
   reseed compare breast.h5
   reseed compare breast.h5 --endpoint local --years 1,5,10 --by-stratum
+  reseed compare breast.h5 --endpoint rfs --columns survival,lost-difference,hr,log-rank
   reseed compare breast.h5 --json | jq '.rows[] | select(.endpoint == \"local\")'")]
 pub(crate) struct Compare {
+    #[command(flatten)]
+    pub(crate) what: Compared,
+
+    /// Columns of the tables, `all` for every one [default: incidence, difference, hr, nnt, p,
+    /// reseeded, pairing]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = column_parser())]
+    pub(crate) columns: Vec<String>,
+
+    /// Print the hazard of every endpoint year by year too
+    #[arg(long)]
+    pub(crate) hazards: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to compare.
+#[derive(Debug, Args)]
+pub(crate) struct Compared {
     /// Result file
     pub(crate) file: PathBuf,
 
@@ -420,10 +442,33 @@ pub(crate) struct Compare {
     /// Compare within each stratum too
     #[arg(long)]
     pub(crate) by_stratum: bool,
+}
 
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+/// Write estimates or patients as CSV, for R, SAS, pandas and spreadsheets
+///
+/// Estimates are tidy: a line for each stratum, arm, endpoint, time and quantity. Records are in
+/// the form of CDISC's data set for times to events (ADTTE): a line for each patient, arm and
+/// parameter; since every patient lives once in every arm, TRTP names the arm of the line, and USUBJID
+/// is the same in all of them. Records need a run with --records.
+#[derive(Debug, Args)]
+#[command(
+    group = clap::ArgGroup::new("tables").args(["estimates", "records"]).required(true).multiple(true),
+    after_long_help = "\
+Examples:
+  reseed export breast.h5 --estimates estimates.csv --by-stratum
+  reseed export breast.h5 --records adtte.csv"
+)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) what: Compared,
+
+    /// File of the estimates
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) estimates: Option<PathBuf>,
+
+    /// File of the patients' times to events
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) records: Option<PathBuf>,
 }
 
 /// Simulate parallel-group trials: power, type I error, expected size and duration
@@ -742,6 +787,13 @@ pub(crate) struct Completions {
 fn spending_parser() -> PossibleValuesParser {
     PossibleValuesParser::new(Spending::ALL.map(Spending::name))
 }
+
+fn column_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(reseed_report::column_names().chain([ALL_COLUMNS]))
+}
+
+/// Stands for every column of a comparison.
+pub(crate) const ALL_COLUMNS: &str = "all";
 
 fn endpoint_parser() -> PossibleValuesParser {
     PossibleValuesParser::new(Endpoint::ALL.map(Endpoint::name))

@@ -4,6 +4,7 @@ use reseed_model::Patient;
 use reseed_model::endpoints::{self, FirstEvent};
 use reseed_model::scenario::FollowUp;
 use reseed_stats::records::{RecordColumn, RecordValues};
+use reseed_stats::{ENDPOINTS, Endpoint};
 use reseed_trial::Trial;
 
 /// Columns being filled.
@@ -19,6 +20,14 @@ pub(crate) struct Records {
     distant_days: Vec<f64>,
     first_event: Vec<u8>,
     first_event_days: Vec<f64>,
+    exits: [Exits; ENDPOINTS],
+}
+
+/// How and when patients leave the risk set of an endpoint.
+#[derive(Debug, Clone, Default)]
+struct Exits {
+    kind: Vec<u8>,
+    days: Vec<f64>,
 }
 
 const COVARIATES: [(&str, &str, &str); 10] = [
@@ -82,6 +91,7 @@ impl Records {
             distant_days: Vec::new(),
             first_event: Vec::new(),
             first_event_days: Vec::new(),
+            exits: Default::default(),
         }
     }
 
@@ -122,6 +132,16 @@ impl Records {
                 FirstEvent::Censored => 3,
             });
             self.first_event_days.push(observed.first.1);
+            let leaving = [
+                observed.local,
+                observed.distant,
+                observed.recurrence_free,
+                observed.death,
+            ];
+            for (exits, (leaving, days)) in self.exits.iter_mut().zip(leaving) {
+                exits.kind.push(leaving as u8);
+                exits.days.push(days);
+            }
         }
     }
 
@@ -190,6 +210,21 @@ impl Records {
                 RecordValues::F64(self.first_event_days),
             ),
         ]);
+        for (endpoint, exits) in Endpoint::ALL.into_iter().zip(self.exits) {
+            let name = endpoint.name();
+            columns.push(per_arm(
+                &format!("{name}_exit"),
+                "1",
+                "recorded end of being at risk of the endpoint: 0 by its event, 1 by a competing one, 2 censored",
+                RecordValues::U8(exits.kind),
+            ));
+            columns.push(per_arm(
+                &format!("{name}_exit_days"),
+                "day",
+                "its time, from resection",
+                RecordValues::F64(exits.days),
+            ));
+        }
         columns
     }
 }

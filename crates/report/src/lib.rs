@@ -1,6 +1,7 @@
 //! What a result says, for people and for programs.
 pub mod cohort;
 pub mod compare;
+mod export;
 pub mod figures;
 mod page;
 pub mod power;
@@ -8,9 +9,13 @@ mod report;
 mod text;
 
 pub use cohort::{Cohort, CohortError};
-pub use compare::{CompareError, CompareInput, ComparedArm, Comparison, Excluded, compare};
+pub use compare::{
+    CompareError, CompareInput, ComparedArm, Comparison, Excluded, YearlyHazard, compare,
+};
+pub use export::{ExportError, TimesToEvents};
 pub use power::{Power, PowerInput, PowerRow, power};
 pub use report::{
     Findings, Group, PowerCurve, PowerPoint, PrimaryComparison, Ranks, Report, ReportError,
     ReportInput, Tornado, TornadoBar,
 };
+pub use text::column_names;

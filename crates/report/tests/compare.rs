@@ -1,11 +1,12 @@
 //! What `reseed compare` prints, for a trial small enough to count by hand.
 
-use reseed_report::{CompareError, CompareInput, Comparison, compare};
+use reseed_report::{CompareError, CompareInput, Comparison, ExportError, TimesToEvents, compare};
 use reseed_stats::{
-    Accumulator, ArmRecord, Cause, ENDPOINTS, Endpoint, Exit, ExitKind, Shape, Tally,
+    Accumulator, ArmRecord, Cause, ENDPOINTS, Endpoint, Exit, ExitKind, RecordColumn, RecordValues,
+    Shape, Tally,
 };
 
-const EDGES_DAYS: [f64; 5] = [0.0, 365.25, 730.5, 1461.0, 1826.25];
+const EDGES_DAYS: [f64; 5] = [0.0, 456.5625, 913.125, 1369.6875, 1826.25];
 
 /// Arms: none (control), siltuximab, all five genes. Strata: node-negative, node-positive.
 fn shape() -> Shape {
@@ -93,6 +94,16 @@ fn compared(
     times_days: &[f64],
     by_stratum: bool,
 ) -> Result<Comparison, CompareError> {
+    compared_with_hazards(tally, endpoints, times_days, by_stratum, false)
+}
+
+fn compared_with_hazards(
+    tally: &Tally,
+    endpoints: &[Endpoint],
+    times_days: &[f64],
+    by_stratum: bool,
+    hazards: bool,
+) -> Result<Comparison, CompareError> {
     let owned = |names: &[&str]| {
         names
             .iter()
@@ -112,19 +123,83 @@ fn compared(
         times_days,
         endpoints,
         by_stratum,
+        hazards,
     })
 }
 
 #[test]
 fn text_of_a_trial() {
-    let comparison = compared(&trial(), &Endpoint::ALL, &[730.5, 1826.25], false).unwrap();
-    insta::assert_snapshot!(comparison.to_text(160));
+    let comparison = compared(&trial(), &Endpoint::ALL, &[913.125, 1826.25], false).unwrap();
+    insta::assert_snapshot!(comparison.to_text(160, &[]));
+}
+
+/// Every column, in as many tables as it takes.
+#[test]
+fn text_with_all_columns() {
+    let comparison = compared(&trial(), &[Endpoint::Local], &[1826.25], false).unwrap();
+    let columns: Vec<&str> = reseed_report::column_names().collect();
+    let text = comparison.to_text(100, &columns);
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn text_of_hazards() {
+    let comparison = compared_with_hazards(&trial(), &[Endpoint::Rfs], &[1826.25], false, true);
+    let mut comparison = comparison.unwrap();
+    comparison.rows.clear();
+    insta::assert_snapshot!(comparison.to_text(100, &[]));
+}
+
+#[test]
+fn estimates_as_csv() {
+    let comparison = compared(&trial(), &[Endpoint::Local], &[1826.25], false).unwrap();
+    let mut csv = Vec::new();
+    comparison.write_estimates(&mut csv).unwrap();
+    insta::assert_snapshot!(String::from_utf8(csv).unwrap());
+}
+
+/// One patient of two arms: a local recurrence, then a death without any.
+#[test]
+fn patients_as_times_to_events() {
+    let column = |name: &str, width, values| RecordColumn {
+        name: name.to_owned(),
+        unit: String::new(),
+        description: String::new(),
+        width,
+        values,
+    };
+    let records = [
+        column("index", 1, RecordValues::U64(vec![41])),
+        column("stratum", 1, RecordValues::U32(vec![1])),
+        column("age", 1, RecordValues::F64(vec![61.25])),
+        column("local_exit", 2, RecordValues::U8(vec![0, 1])),
+        column("local_exit_days", 2, RecordValues::F64(vec![100.5, 300.0])),
+        column("death_exit", 2, RecordValues::U8(vec![2, 0])),
+        column("death_exit_days", 2, RecordValues::F64(vec![730.5, 300.0])),
+    ];
+    let owned = |names: [&str; 2]| names.map(str::to_owned);
+    let (arms, strata) = (owned(["none", "drug"]), owned(["nodes 0", "nodes 1+"]));
+    let written = |endpoints: &[Endpoint], records: &[RecordColumn]| {
+        let mut csv = Vec::new();
+        let mut table = TimesToEvents::new(&mut csv, "trial", &arms, &strata, endpoints)?;
+        table.add(records)?;
+        table.finish()?;
+        Ok::<_, ExportError>(String::from_utf8(csv).unwrap())
+    };
+    let text = written(&[Endpoint::Local, Endpoint::Death], &records).unwrap();
+    insta::assert_snapshot!(text);
+    let error = written(&[Endpoint::Rfs], &records).unwrap_err();
+    assert!(error.to_string().contains("no column rfs_exit"), "{error}");
 }
 
 #[test]
 fn text_for_a_narrow_terminal() {
     let comparison = compared(&trial(), &[Endpoint::Local], &[1826.25], false).unwrap();
-    let text = comparison.to_text(80);
+    let text = comparison.to_text(80, &[]);
     assert!(
         text.lines().all(|line| line.chars().count() <= 80),
         "{text}"
@@ -137,14 +212,14 @@ fn text_for_a_narrow_terminal() {
 fn text_by_stratum() {
     let endpoints = [Endpoint::Local, Endpoint::Death];
     let comparison = compared(&trial(), &endpoints, &[1826.25], true).unwrap();
-    insta::assert_snapshot!(comparison.to_text(160));
+    insta::assert_snapshot!(comparison.to_text(160, &[]));
 }
 
 #[test]
 fn text_without_patients() {
     let tally = Tally::empty(shape());
-    let comparison = compared(&tally, &[Endpoint::Rfs], &[365.25], false).unwrap();
-    insta::assert_snapshot!(comparison.to_text(160));
+    let comparison = compared(&tally, &[Endpoint::Rfs], &[456.5625], false).unwrap();
+    insta::assert_snapshot!(comparison.to_text(160, &[]));
 }
 
 #[test]
@@ -189,7 +264,7 @@ fn counts_by_hand() {
 
 #[test]
 fn times_move_to_the_nearest_bin_end_and_count_once() {
-    let times = [1800.0, 365.0, 400.0, 1.0, 1826.25];
+    let times = [1800.0, 365.0, 500.0, 1.0, 1826.25];
     let comparison = compared(&trial(), &[Endpoint::Distant], &times, false).unwrap();
     let days: Vec<f64> = comparison
         .rows
@@ -197,7 +272,7 @@ fn times_move_to_the_nearest_bin_end_and_count_once() {
         .step_by(3)
         .map(|row| row.time_days)
         .collect();
-    assert_eq!(days, [365.25, 1826.25]);
+    assert_eq!(days, [456.5625, 1826.25]);
 }
 
 #[test]
@@ -231,9 +306,10 @@ fn labels_that_do_not_fit_are_refused() {
         strata: &strata,
         exclusions: &exclusions,
         edges_days: &EDGES_DAYS,
-        times_days: &[365.25],
+        times_days: &[456.5625],
         endpoints: &Endpoint::ALL,
         by_stratum: false,
+        hazards: false,
     });
     assert_eq!(
         result,

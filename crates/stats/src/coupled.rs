@@ -27,6 +27,9 @@ use crate::ratio::{
 use crate::risk::{RiskTable, Row, walk};
 use crate::tally::{Endpoint, ExitKind, Tally};
 
+/// A variance below this is what rounding leaves of none.
+const ROUNDING: f64 = 1e-18;
+
 /// A test that two arms do not differ.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CoupledTest {
@@ -35,6 +38,13 @@ pub struct CoupledTest {
     pub score: Estimate,
     /// Two-sided probability of such a score or a larger one if they are; `NaN` without events.
     pub p_value: f64,
+}
+
+impl CoupledTest {
+    const UNKNOWN: Self = Self {
+        score: Estimate::UNKNOWN,
+        p_value: f64::NAN,
+    };
 }
 
 /// Two arms and who leaves them how.
@@ -49,23 +59,32 @@ enum Pairing<'a> {
     Joint(&'a JointExits),
 }
 
-/// The joint exits of an endpoint of a tally, all strata together.
+/// The joint exits of an endpoint of a tally.
 pub struct JointExits {
     tables: [RiskTable; 2],
     parts: Vec<Range<usize>>,
-    /// Patients whose exits differ, by cell in the control and in the arm.
-    joint: Vec<u64>,
+    /// Patients whose exits differ, by cell in the control and in the arm; known of all strata
+    /// together.
+    joint: Option<Vec<u64>>,
 }
 
 impl JointExits {
-    /// Of an arm and the control. `edges` are those of the tally's bins.
-    pub fn new(tally: &Tally, arm: usize, endpoint: Endpoint, edges: &[f64]) -> Self {
-        let strata: Vec<usize> = (0..tally.shape().strata).collect();
-        let table = |arm| RiskTable::of_endpoint(tally, &strata, arm, endpoint, edges);
+    /// Of an arm and the control, pooled over `strata`; `edges` are those of the tally's bins. A
+    /// tally has the joint exits of all strata together: of fewer, ratios have no standard error,
+    /// and tests are unknown.
+    pub fn new(
+        tally: &Tally,
+        strata: &[usize],
+        arm: usize,
+        endpoint: Endpoint,
+        edges: &[f64],
+    ) -> Self {
+        let table = |arm| RiskTable::of_endpoint(tally, strata, arm, endpoint, edges);
+        let all = strata.len() == tally.shape().strata;
         Self {
             tables: [tally.shape().control, arm].map(table),
             parts: tally.shape().parts(),
-            joint: tally.joint(arm, endpoint).to_vec(),
+            joint: all.then(|| tally.joint(arm, endpoint).to_vec()),
         }
     }
 
@@ -84,11 +103,14 @@ impl JointExits {
     /// kind or part contribute the square of the cells' means and the variances within the cells;
     /// the others leave both arms in the same bin, or nearly.
     fn squares(&self, influences: &[Influence; 2]) -> f64 {
+        let Some(joint) = &self.joint else {
+            return f64::NAN;
+        };
         let cells = ExitKind::ALL.len() * self.parts.len();
         let moments = [0, 1].map(|arm| self.moments(arm, &influences[arm]));
         let mut sum = 0.0;
         for (from, control) in moments[0].iter().enumerate() {
-            let row = &self.joint[from * cells..(from + 1) * cells];
+            let row = &joint[from * cells..(from + 1) * cells];
             let mut same = control.patients;
             for (count, arm) in row.iter().zip(&moments[1]).filter(|(count, _)| **count > 0) {
                 let both = control.mean + arm.mean;
@@ -198,6 +220,9 @@ impl Coupled<'_> {
     /// The log-rank test of the event's cause, weighted ([`crate::rank::log_rank`]); with the
     /// robust variance of its score.
     pub fn log_rank(&self, weights: Weights) -> CoupledTest {
+        if !self.knows_pairs() {
+            return CoupledTest::UNKNOWN;
+        }
         let mut residuals = [Influence::default(), Influence::default()];
         let (mut survival, mut score, mut drift) = (1.0, 0.0, [0.0; 2]);
         walk(&self.tables, |rows| {
@@ -224,6 +249,9 @@ impl Coupled<'_> {
     /// score compares two integrals of dF/(1 − F) over the risk sets of the subdistribution, which
     /// are smooth in each arm's shares of events; so each patient's influence is known.
     pub fn gray(&self) -> CoupledTest {
+        if !self.knows_pairs() {
+            return CoupledTest::UNKNOWN;
+        }
         let [first, second] = self.tables.each_ref().map(subdistribution);
         let (mut score, mut common) = (0.0, Vec::with_capacity(first.len()));
         for (one, two) in first.iter().zip(&second) {
@@ -251,27 +279,36 @@ impl Coupled<'_> {
     pub fn cox(&self) -> HazardRatio {
         let groups = self.tables.each_ref().map(|table| table.cause_specific(0));
         let (ratio, information) = cox_with_information(std::slice::from_ref(&groups), Ties::Efron);
-        let mut residuals = cox_residuals(&groups, ratio.log_ratio.value);
-        for group in &mut residuals {
-            group.scale(1.0 / information);
-        }
-        self.paired(ratio, &residuals)
+        self.paired(ratio, |log_ratio| {
+            let mut residuals = cox_residuals(&groups, log_ratio);
+            for group in &mut residuals {
+                group.scale(1.0 / information);
+            }
+            residuals
+        })
     }
 
     /// Fine and Gray's ratio of the event's subdistribution hazards ([`crate::ratio::fine_gray`])
     /// with the robust standard error.
     pub fn fine_gray(&self) -> HazardRatio {
-        let (ratio, residuals) = fine_gray_with_influence(&self.tables, 0);
-        self.paired(ratio, &residuals)
+        let (ratio, influences) = fine_gray_with_influence(&self.tables, 0);
+        self.paired(ratio, |_| influences)
     }
 
-    fn paired(&self, ratio: HazardRatio, residuals: &[Influence; 2]) -> HazardRatio {
+    /// The ratio with the paired standard error, which is unknown if nobody fares differently.
+    fn paired(
+        &self,
+        ratio: HazardRatio,
+        influences: impl FnOnce(f64) -> [Influence; 2],
+    ) -> HazardRatio {
         let log_ratio = ratio.log_ratio.value;
-        let variance = if log_ratio.is_finite() {
-            self.squares(residuals)
-        } else {
-            f64::NAN
-        };
+        let mut variance = f64::NAN;
+        if log_ratio.is_finite() && self.knows_pairs() {
+            variance = self.squares(&influences(log_ratio));
+        }
+        if variance <= ROUNDING {
+            variance = f64::NAN;
+        }
         HazardRatio::new(Estimate::new(log_ratio, variance), ratio.score_statistic)
     }
 
@@ -287,6 +324,13 @@ impl Coupled<'_> {
             } else {
                 2.0 * normal_tail(score.value.abs() / score.standard_error)
             },
+        }
+    }
+
+    fn knows_pairs(&self) -> bool {
+        match &self.pairing {
+            Pairing::Patients(_) => true,
+            Pairing::Joint(exits) => exits.joint.is_some(),
         }
     }
 

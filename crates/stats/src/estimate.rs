@@ -332,6 +332,11 @@ impl PairedCurves {
         }
     }
 
+    /// Cumulative incidence in the arm by the end of `bin`.
+    pub fn arm_incidence(&self, bin: usize) -> Estimate {
+        self.arm[bin].incidence()
+    }
+
     /// Probability by the end of `bin` of neither the endpoint's event nor a competing one in the
     /// arm (Kaplan–Meier).
     pub fn arm_survival(&self, bin: usize) -> Estimate {

@@ -91,7 +91,7 @@ pub(crate) fn of_moments(moments: &[Moment], ties: Ties) -> (HazardRatio, f64) {
         moments.iter().fold(Score::default(), add)
     };
     let null = score(0.0);
-    let (log_ratio, information) = root_of(score);
+    let (log_ratio, information) = root_of(null, score);
     let ratio = HazardRatio::new(
         Estimate::new(log_ratio, 1.0 / information),
         null.slope * null.slope / null.information,
@@ -276,40 +276,41 @@ impl RiskSet {
     }
 }
 
-/// Where a falling slope is zero, and the information there: Newton's method, kept within a
-/// bracket that bisection shrinks whenever it would leave.
-fn root_of(score: impl Fn(f64) -> Score) -> (f64, f64) {
-    if score(0.0).information <= 0.0 {
+/// Where a falling slope is zero, and the information there, from the score at 0: Newton's method,
+/// kept within a bracket that bisection shrinks whenever it would leave. The first time that it
+/// would, the ends of the bracket tell whether there is such a place.
+fn root_of(null: Score, score: impl Fn(f64) -> Score) -> (f64, f64) {
+    if null.information <= 0.0 {
         return (f64::NAN, f64::NAN);
     }
     let (mut below, mut above) = (-FARTHEST, FARTHEST);
-    if score(below).slope <= 0.0 {
-        return (f64::NEG_INFINITY, f64::NAN);
-    }
-    if score(above).slope >= 0.0 {
-        return (f64::INFINITY, f64::NAN);
-    }
-    let mut at = 0.0;
+    let (mut at, mut here) = (0.0, null);
+    let mut ends_are_known = false;
     for _ in 0..STEPS {
-        let here = score(at);
         if here.slope > 0.0 {
             below = at;
         } else {
             above = at;
         }
-        let newton = at + here.slope / here.information;
-        let next = if newton > below && newton < above {
-            newton
-        } else {
-            f64::midpoint(below, above)
-        };
+        let mut next = at + here.slope / here.information;
+        if !(next > below && next < above) {
+            if !ends_are_known && score(-FARTHEST).slope <= 0.0 {
+                return (f64::NEG_INFINITY, f64::NAN);
+            }
+            if !ends_are_known && score(FARTHEST).slope >= 0.0 {
+                return (f64::INFINITY, f64::NAN);
+            }
+            ends_are_known = true;
+            next = f64::midpoint(below, above);
+        }
         let step = (next - at).abs();
         at = next;
         if step <= CLOSE * at.abs().max(1.0) {
             break;
         }
+        here = score(at);
     }
-    (at, score(at).information)
+    (at, here.information)
 }
 
 /// Fine and Gray's ratio of subdistribution hazards of a cause (J Am Stat Assoc 1999;94:496) of
@@ -336,7 +337,7 @@ pub(crate) fn fine_gray_with_influence(
         times.iter().fold(Score::default(), add)
     };
     let null = score(0.0);
-    let (log_ratio, information) = root_of(score);
+    let (log_ratio, information) = root_of(null, score);
     let mut influences = subdistribution_residuals(&times, core_math::exp(log_ratio));
     let mut variance = 0.0;
     for (group, influence) in influences.iter_mut().enumerate() {

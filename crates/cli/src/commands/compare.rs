@@ -2,12 +2,14 @@
 
 use std::io;
 
-use reseed_report::{CompareError, CompareInput, compare as compare_arms};
-use reseed_results::read_result;
+use reseed_report::{
+    CompareError, CompareInput, Comparison, column_names, compare as compare_arms,
+};
+use reseed_results::{ResultFile, read_result};
 use reseed_stats::Endpoint;
 use reseed_trial::DAYS_PER_YEAR;
 
-use crate::args::Compare;
+use crate::args::{ALL_COLUMNS, Compare, Compared};
 use crate::exit::Failure;
 use crate::identity;
 use crate::output::{print, print_json};
@@ -16,19 +18,33 @@ use crate::output::{print, print_json};
 const WIDTH: u16 = 160;
 
 pub(crate) fn compare(args: &Compare) -> Result<(), Failure> {
-    let file = read_result(&args.file)?;
-    let trial = identity::described(&file)?;
-    let given = args.years.iter().map(|years| years * DAYS_PER_YEAR);
-    let times_days: Vec<f64> = if args.years.is_empty() {
+    let file = read_result(&args.what.file)?;
+    let comparison = comparison(&args.what, &file, args.hazards)?;
+    if args.json {
+        return print_json(&comparison);
+    }
+    let columns: Vec<&str> = if args.columns.iter().any(|name| name == ALL_COLUMNS) {
+        column_names().collect()
+    } else {
+        args.columns.iter().map(String::as_str).collect()
+    };
+    print(&comparison.to_text(width(), &columns))
+}
+
+/// What the arguments ask of a result.
+pub(crate) fn comparison(
+    what: &Compared,
+    file: &ResultFile,
+    hazards: bool,
+) -> Result<Comparison, Failure> {
+    let trial = identity::described(file)?;
+    let given = what.years.iter().map(|years| years * DAYS_PER_YEAR);
+    let times_days: Vec<f64> = if what.years.is_empty() {
         trial.compare_days.clone()
     } else {
         given.collect()
     };
-    let endpoints: Vec<Endpoint> = Endpoint::ALL
-        .into_iter()
-        .filter(|endpoint| wanted(args, *endpoint))
-        .collect();
-    let comparison = compare_arms(&CompareInput {
+    compare_arms(&CompareInput {
         trial: &trial.name,
         title: &trial.title,
         seed: file.identity.seed,
@@ -39,22 +55,21 @@ pub(crate) fn compare(args: &Compare) -> Result<(), Failure> {
         exclusions: &file.layout.exclusions,
         edges_days: &file.layout.edges_days,
         times_days: &times_days,
-        endpoints: &endpoints,
-        by_stratum: args.by_stratum,
+        endpoints: &endpoints(what),
+        by_stratum: what.by_stratum,
+        hazards,
     })
     .map_err(|error| match error {
         CompareError::Time { .. } => Failure::Usage(error.to_string()),
         CompareError::Labels { .. } => Failure::File(error.to_string()),
-    })?;
-    if args.json {
-        print_json(&comparison)
-    } else {
-        print(&comparison.to_text(width()))
-    }
+    })
 }
 
-fn wanted(args: &Compare, endpoint: Endpoint) -> bool {
-    args.endpoint.is_empty() || args.endpoint.iter().any(|name| name == endpoint.name())
+/// The endpoints asked for.
+pub(crate) fn endpoints(what: &Compared) -> Vec<Endpoint> {
+    let named = |endpoint: &Endpoint| what.endpoint.iter().any(|name| name == endpoint.name());
+    let wanted = |endpoint: &Endpoint| what.endpoint.is_empty() || named(endpoint);
+    Endpoint::ALL.into_iter().filter(wanted).collect()
 }
 
 fn width() -> u16 {

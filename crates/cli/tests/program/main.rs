@@ -4,6 +4,7 @@ mod bench;
 mod browser;
 mod cluster;
 mod commands;
+mod exports;
 mod interrupts;
 mod keys;
 mod page;

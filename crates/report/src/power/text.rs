@@ -151,7 +151,7 @@ impl Power {
             ]);
             (name(row), cells)
         };
-        lay_out(header, rows.iter().map(cells)).trim_fmt()
+        lay_out("arm", header, rows.iter().map(cells)).trim_fmt()
     }
 }
 
@@ -200,7 +200,7 @@ fn curves(sizes: &[&[PowerRow]]) -> String {
         cells.push(by_size.iter().map(|row| point(row)).collect());
         (name(by_size[0]), cells)
     });
-    lay_out(header, rows).trim_fmt()
+    lay_out("arm", header, rows).trim_fmt()
 }
 
 /// A point of a curve from 0 to 100 %.

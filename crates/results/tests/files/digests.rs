@@ -78,7 +78,7 @@ fn a_part_digest_is_as_described() {
     assert_eq!(digest, bytes.digest());
     assert_eq!(
         digest.to_string(),
-        "9d9cf5891a7fce912dc466055d1b61816be641d5b29fdc2972f4116b8e3d707b"
+        "cf0d52a1d8d663985a78dc5bfce64b5faacd04e2b45829b6e33834cbeb17d5a1"
     );
 }
 
