@@ -34,8 +34,11 @@ pub(crate) struct Blocks {
     estimates: [Vec<f64>; 3],
 }
 
-/// Name, meaning and value of what is estimated of every arm and endpoint.
-const ESTIMATES: [(&str, &str, fn(&Contrast) -> f64); 3] = [
+/// Name, meaning and value of an estimate.
+type Estimated = (&'static str, &'static str, fn(&Contrast) -> f64);
+
+/// What is estimated of every arm and endpoint.
+const ESTIMATES: [Estimated; 3] = [
     (
         "incidence",
         "cumulative incidence by the day of the primary comparison; by arm and endpoint (local, \
