@@ -143,9 +143,12 @@ fn trajectory(seed: u64, factors: usize, number: u64) -> (Vec<u64>, Vec<usize>) 
     (levels, order)
 }
 
+/// Rounds of the network. Four leave orders of few places visibly uneven.
+const FEISTEL_ROUNDS: usize = 8;
+
 /// Where an index goes in a random order of so many, by a Feistel network whose results beyond
 /// the last are sent through again: one place of the order without making the others.
-fn permuted(index: u64, size: u64, keys: [u64; 4]) -> u64 {
+fn permuted(index: u64, size: u64, keys: [u64; FEISTEL_ROUNDS]) -> u64 {
     let bits = u64::BITS - (size - 1).leading_zeros();
     let half = bits.div_ceil(2).max(1);
     let mask = (1 << half) - 1;
@@ -166,10 +169,10 @@ fn permuted(index: u64, size: u64, keys: [u64; 4]) -> u64 {
 }
 
 /// Random words keyed by a seed, a purpose and a number.
-struct Words(blake3::OutputReader);
+pub(crate) struct Words(blake3::OutputReader);
 
 impl Words {
-    fn new(seed: u64, purpose: &str, number: u64) -> Self {
+    pub(crate) fn new(seed: u64, purpose: &str, number: u64) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"reseed design v1\0");
         hasher.update(&seed.to_le_bytes());
@@ -178,7 +181,7 @@ impl Words {
         Self(hasher.finalize_xof())
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         let mut bytes = [0; 8];
         self.0.fill(&mut bytes);
         u64::from_le_bytes(bytes)

@@ -86,25 +86,7 @@ pub(crate) fn uncertainty(
     };
     let mut plan = Plan::default();
     read_all(UNCERTAINTY, place, &mut plan, problems);
-    let factors = table
-        .get("priors")
-        .map(|node| (node.span, factors(node, problems)));
-    let (span, factors) = factors?;
-    match factors.len() {
-        0 => problems.add(
-            span,
-            "nothing is uncertain",
-            "there is no prior",
-            "give one, for example homing.scar_capture = { min = 0.05, max = 1 }".to_owned(),
-        ),
-        1..=FACTORS_MAX => {}
-        many => problems.add(
-            span,
-            "too many priors",
-            format!("{many}, at most {FACTORS_MAX} are allowed"),
-            "leave out those that matter least; design = \"morris\" shows which".to_owned(),
-        ),
-    }
+    let factors = factors(table.get("priors")?, problems);
     let points = (plan.points > 0).then_some(plan.points);
     let design = match DESIGNS[plan.design] {
         "latin-hypercube" => {
@@ -143,10 +125,27 @@ fn factors(node: &Node, problems: &mut Problems) -> Vec<Factor> {
         name: "[uncertainty.priors]",
         advice: USE_A_BASE,
     };
+    let problems_before = problems.len();
     refuse_unknown(place, &UNCERTAIN, problems);
     let mut factors = Vec::new();
     for field in uncertain_fields() {
         read_field(field, place, "", &mut factors, problems);
+    }
+    if factors.is_empty() && problems.len() == problems_before {
+        problems.add(
+            node.span,
+            "nothing is uncertain",
+            "there is no prior",
+            "give one, for example homing.scar_capture = { min = 0.05, max = 1 }".to_owned(),
+        );
+    }
+    if factors.len() > FACTORS_MAX {
+        problems.add(
+            node.span,
+            "too many priors",
+            format!("{}, at most {FACTORS_MAX} are allowed", factors.len()),
+            "leave out those that matter least; design = \"morris\" shows which".to_owned(),
+        );
     }
     factors
 }

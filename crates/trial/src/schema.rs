@@ -404,20 +404,24 @@ fn priors(fields: impl Iterator<Item = &'static Field<Draft>>) -> Value {
 
 fn number_prior(quantity: Quantity) -> Value {
     let value = || number(quantity);
+    let said = |mut value: Value, meaning: &str| {
+        value["description"] = json!(meaning);
+        value
+    };
     prior(json!({
         "median": value(),
-        "factor": number(FACTOR),
-        "mean": value(),
-        "sd": number(SD),
+        "factor": said(number(FACTOR), "95 % of a log-normal are within this factor of the median"),
+        "mean": said(value(), "mean of a normal, before it is truncated to the key's range"),
+        "sd": said(number(SD), "standard deviation of a normal, likewise"),
         "min": value(),
         "max": value(),
-        "log": { "type": "boolean" },
+        "log": { "type": "boolean", "description": "whether the logarithm is uniform" },
         "choices": choices(&value()),
     }))
 }
 
 fn prior(mut keys: Value) -> Value {
-    keys["remove"] = json!({ "type": "boolean" });
+    keys["remove"] = json!({ "type": "boolean", "description": "true drops an inherited prior" });
     json!({ "type": "object", "properties": keys, "additionalProperties": false })
 }
 
@@ -428,6 +432,7 @@ fn choices(item: &Value) -> Value {
         "minItems": 2,
         "maxItems": CHOICES_MAX,
         "uniqueItems": true,
+        "description": "alternatives, each as likely",
     })
 }
 

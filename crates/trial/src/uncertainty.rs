@@ -127,6 +127,12 @@ impl Uncertainty {
         design::steps(seed, self.factors.len(), trajectory)
     }
 
+    /// Random words for an analysis of the points, such as resampling.
+    pub fn words(&self, seed: u64) -> impl FnMut() -> u64 + use<> {
+        let mut words = design::Words::new(seed, "analysis", 0);
+        move || words.next()
+    }
+
     /// Puts a point into a trial. If one of the weights of attraction is uncertain, all three are
     /// divided by their sum.
     fn apply(&self, values: &[f64], draft: &mut Draft) {

@@ -68,7 +68,7 @@ fn unknown_base() {
     check(
         r#"base = "brest""#,
         &[
-            r#"1:8 `"brest"` unknown preset `brest` | must be one of: breast, colorectal, melanoma | did you mean `breast`?"#,
+            r#"1:8 `"brest"` unknown preset `brest` | must be one of: breast, colorectal, melanoma, breast-targets, colorectal-targets, melanoma-targets | did you mean `breast`?"#,
         ],
     );
 }
@@ -1551,6 +1551,158 @@ patients_per_arm = [50, 100]
 events = [60, 201]"#,
         &[
             "4:10 `[60, 201]` more events are planned than there are patients | 201 events of 200 patients | -",
+        ],
+    );
+}
+
+#[test]
+fn uncertainty_without_design() {
+    check(
+        r#"base = "breast"
+[uncertainty]
+priors.homing.scar_capture = { min = 0.1, max = 1 }"#,
+        &[
+            "2:1 `[uncertainty]` key `design` is missing in [uncertainty] | needs `design`: how points are spread over the priors | say how to explore the priors, for example design = \"sobol\"",
+        ],
+    );
+}
+
+#[test]
+fn uncertainty_of_nothing() {
+    check(
+        r#"base = "breast"
+uncertainty = { design = "sobol", priors = {} }"#,
+        &[
+            "2:44 `{}` nothing is uncertain | there is no prior | give one, for example homing.scar_capture = { min = 0.05, max = 1 }",
+        ],
+    );
+}
+
+#[test]
+fn unknown_design() {
+    check(
+        r#"base = "breast"
+[uncertainty]
+design = "sobl"
+priors.homing.scar_capture = { min = 0.1, max = 1 }"#,
+        &[
+            r#"3:10 `"sobl"` `design` cannot be `sobl` | must be one of: sobol, latin-hypercube, morris, saltelli | did you mean `sobol`?"#,
+        ],
+    );
+}
+
+#[test]
+fn latin_hypercube_without_points() {
+    check(
+        r#"base = "breast"
+[uncertainty]
+design = "latin-hypercube"
+priors.homing.scar_capture = { min = 0.1, max = 1 }"#,
+        &[
+            r#"3:10 `"latin-hypercube"` a Latin hypercube needs its number of points | each factor's range is cut into so many strata | for example points = 500"#,
+        ],
+    );
+}
+
+#[test]
+fn priors_of_unknown_keys() {
+    check(
+        r#"base = "breast"
+[uncertainty]
+design = "sobol"
+[uncertainty.priors]
+homing.scar_captur = { min = 0.1, max = 1 }
+follow_up.horizon_years = { min = 5, max = 10 }"#,
+        &[
+            "5:8 `scar_captur` unknown key `scar_captur` in [uncertainty.priors.homing] | nothing has this name here | did you mean `scar_capture`?",
+            "6:1 `follow_up` unknown key `follow_up` in [uncertainty.priors] | nothing has this name here | known here: population, growth, shedding, dormancy, homing, local_treatment, detection, death",
+        ],
+    );
+}
+
+#[test]
+fn priors_in_another_unit() {
+    check(
+        r#"base = "breast"
+[uncertainty]
+design = "sobol"
+[uncertainty.priors]
+dormancy.waking_mean_days = { min = 6000, max = 9000 }
+dormancy.probability = { min = 0, max = 0.5 }"#,
+        &[
+            "5:10 `waking_mean_days` `waking_mean_days` cannot have a prior | priors are in the unit of `waking_per_day` | give the prior of `waking_per_day`",
+        ],
+    );
+}
+
+#[test]
+fn priors_that_are_none() {
+    check(
+        r#"base = "breast"
+[uncertainty]
+design = "sobol"
+[uncertainty.priors]
+homing.scar_capture = 1
+homing.mmp1_ceiling = {}
+homing.fscn1_ceiling = { min = 0.5, max = 0.5 }
+homing.base_weight = { min = 0.1 }
+homing.wound_fast_days = { median = 4, sd = 1 }
+homing.wound_slow_days = { median = 45, factor = 1 }
+homing.il6.weight = { median = 0, factor = 2 }
+homing.il8.weight = { min = 0, max = 1, log = true }
+shedding.lung_filter = { min = 0, max = 2 }
+shedding.aggressive_fraction = { min = 0, max = 1, log = "yes" }"#,
+        &[
+            "5:23 `1` `scar_capture` must be a table such as { median, factor }, { mean, sd }, { min, max } or { choices } | this is a whole number | -",
+            "6:23 `{}` `mmp1_ceiling` is not a prior | nothing here says what is believed | write { median, factor }, { mean, sd }, { min, max } or { choices }",
+            "7:24 `{ min = 0.5, max = 0.5 }` the range of a prior is empty | min 0.5 is not below max 0.5 | what is certain needs no prior",
+            "8:22 `{ min = 0.1 }` key `max` is missing in [uncertainty.priors.homing.base_weight] | a prior of this form needs both of its keys | write { median, factor }, { mean, sd }, { min, max } or { choices }",
+            "9:26 `{ median = 4, sd = 1 }` key `factor` is missing in [uncertainty.priors.homing.wound_fast_days] | a prior of this form needs both of its keys | write { median, factor }, { mean, sd }, { min, max } or { choices }",
+            "9:40 `sd` unknown key `sd` in [uncertainty.priors.homing.wound_fast_days] | nothing has this name here | known here: median, factor",
+            "10:50 `1` `factor` is out of range | must be above 1 and at most 1e6 | -",
+            "11:32 `0` `median` must be above 0 in [uncertainty.priors.homing.il6.weight] | this prior is about the logarithm | use { min, max } or { mean, sd }",
+            "12:29 `0` `min` must be above 0 in [uncertainty.priors.homing.il8.weight] | this prior is about the logarithm | use { min, max } or { mean, sd }",
+            "13:41 `2` `max` is out of range | must be from 0 to 1 | -",
+            "14:58 `\"yes\"` `log` must be true or false | this is a string | -",
+        ],
+    );
+}
+
+#[test]
+fn choices_that_are_none() {
+    check(
+        r#"base = "breast"
+[uncertainty]
+design = "sobol"
+[uncertainty.priors]
+homing.interaction = { choices = ["and"] }
+homing.scar_capture = { choices = [1, 1.0] }
+local_treatment.kind = { choices = ["surgery", "none"] }
+shedding.lung_filter = { choices = 1 }
+population.size_measure = { min = 0, max = 1 }"#,
+        &[
+            "5:34 `[\"and\"]` choices must be different, and at least two | 1 alternatives, from 2 to 16 are allowed | -",
+            "6:39 `1.0` choices must be different, and at least two | this one is there already | -",
+            "7:48 `\"none\"` `kind` cannot be `none` | must be one of: surgery, radiotherapy | -",
+            "8:36 `1` `choices` must be a list | this is a whole number | -",
+            "9:27 `{ min = 0, max = 1 }` key `choices` is missing in [uncertainty.priors.population.size_measure] | a prior of this form needs both of its keys | write { median, factor }, { mean, sd }, { min, max } or { choices }",
+            "9:29 `min` unknown key `min` in [uncertainty.priors.population.size_measure] | nothing has this name here | known here: choices",
+            "9:38 `max` unknown key `max` in [uncertainty.priors.population.size_measure] | nothing has this name here | known here: choices",
+        ],
+    );
+}
+
+#[test]
+fn points_that_are_no_trials() {
+    check(
+        r#"base = "breast"
+[uncertainty]
+design = "sobol"
+points = 10
+[uncertainty.priors]
+detection.scar_cells = { choices = [1, 1e9] }"#,
+        &[
+            "5:1 `[uncertainty.priors]` point 1 of the design is not a valid trial | `scar_cells` is no bigger than what a founder starts as: must be at least 10/growth.establishment, 35.7142857 (detection.scar_cells = 1) | narrow the priors",
         ],
     );
 }

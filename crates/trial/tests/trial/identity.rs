@@ -7,7 +7,7 @@ fn a_trial_survives_its_identity() {
     for name in preset_names() {
         let mut trial = Trial::preset(name).expect("a preset");
         let text = trial.identity_toml();
-        (trial.patients, trial.seed) = (77, 5);
+        (trial.patients, trial.seed) = (trial.whole_blocks(77), 5);
         trial.precision = Some(0.05);
         assert_eq!(trial.identity_toml(), text, "what makes a run is left out");
         trial.precision = None;

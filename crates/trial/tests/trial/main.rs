@@ -14,3 +14,4 @@ mod overriding;
 mod precision;
 mod presets;
 mod schema;
+mod uncertainty;

@@ -16,12 +16,16 @@ fn dosed<'a>(trial: &'a Trial, key: &str) -> &'a Dosed {
     }
 }
 
+const DISEASES: [&str; 3] = ["breast", "colorectal", "melanoma"];
+
 #[test]
-fn there_are_three() {
-    assert_eq!(
-        preset_names().collect::<Vec<_>>(),
-        ["breast", "colorectal", "melanoma"]
-    );
+fn there_are_three_diseases_and_their_targets() {
+    let targets = DISEASES.map(|disease| format!("{disease}-targets"));
+    let names = DISEASES
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain(targets);
+    assert!(preset_names().eq(names));
     for name in preset_names() {
         assert_eq!(preset(name).name, name);
     }
@@ -30,8 +34,8 @@ fn there_are_three() {
 }
 
 #[test]
-fn each_has_the_arms_of_the_question() {
-    for name in preset_names() {
+fn each_disease_has_the_arms_of_the_question() {
+    for name in DISEASES {
         let trial = preset(name);
         let arms: Vec<&str> = trial
             .scenario
@@ -102,7 +106,8 @@ fn every_number_says_where_it_comes_from() {
                 );
             }
         }
-        assert!(numbers > 150, "{name}: {numbers} numbers");
+        let least = if DISEASES.contains(&name) { 150 } else { 35 };
+        assert!(numbers > least, "{name}: {numbers} numbers");
     }
 }
 
@@ -221,4 +226,61 @@ fn troughs_are_as_the_sources_say() {
     let marimastat = steady("marimastat");
     assert!((marimastat - 0.0119).abs() < 1e-4, "{marimastat}");
     assert!(trough("bms-986253", 215.0, Gene::Il8) > 0.98);
+}
+
+/// Five targets and all their pairs, blocked alike, on the patients of the disease.
+#[test]
+fn targets_are_blocked_alike() {
+    for disease in DISEASES {
+        let trial = preset(&format!("{disease}-targets"));
+        let arms = &trial.scenario.arms;
+        let drugs = |number: usize| arms.iter().filter(|arm| arm.drugs.len() == number).count();
+        assert_eq!([drugs(0), drugs(1), drugs(2)], [1, 5, 10]);
+        assert_eq!(arms.len(), 16);
+        for arm in arms.iter().filter(|arm| !arm.drugs.is_empty()) {
+            let genes = Gene::ALL.into_iter().filter(|gene| {
+                arm.drugs
+                    .iter()
+                    .any(|drug| match &trial.scenario.drugs[*drug].action {
+                        Action::Direct(direct) => {
+                            assert_eq!([direct.from_day, direct.until_day], [0.0, 365.0]);
+                            let inhibition = direct.inhibition[gene.index()];
+                            assert!(inhibition == 0.0 || inhibition == 0.9);
+                            inhibition > 0.0
+                        }
+                        Action::Dosed(_) => panic!("targets are blocked by direct drugs"),
+                    })
+            });
+            let named: Vec<&str> = genes.map(Gene::symbol).collect();
+            assert_eq!(named.join("+"), arm.name);
+        }
+        assert_eq!(
+            trial.scenario.population,
+            preset(disease).scenario.population
+        );
+        assert_eq!(
+            trial.block_patients.map(|block| 512 * block),
+            Some(trial.patients)
+        );
+    }
+}
+
+/// What the literature argues about, and no more, is a switch.
+#[test]
+fn targets_have_three_switches() {
+    let trial = preset("breast-targets");
+    let uncertainty = trial.uncertainty.as_ref().expect("targets have priors");
+    let switches: Vec<&str> = (uncertainty.factors.iter())
+        .filter(|factor| factor.alternatives().is_some())
+        .map(|factor| factor.path.as_str())
+        .collect();
+    assert_eq!(
+        switches,
+        [
+            "shedding.lung_filter",
+            "dormancy.surgery_excess",
+            "homing.interaction"
+        ]
+    );
+    assert!(uncertainty.factors.len() > 20);
 }

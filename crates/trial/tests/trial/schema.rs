@@ -49,6 +49,10 @@ fn short_files_fit_where_the_reader_takes_them() {
         "eligibility.age_years = { max = 70 }",
         "run.seed = 9223372036854775807",
         "run.precision = 0.05",
+        "uncertainty = { design = \"morris\", priors.homing.scar_capture = { min = 0.1, max = 1 } }",
+        "uncertainty = { design = \"latin-hypercube\", points = 20, priors.homing.interaction = { choices = [\"and\", \"or\"] } }",
+        "uncertainty = { design = \"sobol\", priors.population.correlation.il6_il8 = { mean = 0.5, sd = 0.1 } }",
+        "uncertainty = { design = \"saltelli\", priors.shedding.lung_filter = { min = 1e-4, max = 1, log = true } }",
     ];
     for text in texts {
         let text = format!("base = \"breast\"\n{text}");
@@ -89,6 +93,13 @@ fn what_the_schema_refuses_the_reader_refuses() {
         "base = \"lung\"",
         "drugs.new = { kind = \"direct\", from_day = 0, inhibits = { IL6 = 1 }, central_l = 1 }",
         "drugs.new = { kind = \"dosed\", from_day = 0 }",
+        "uncertainty = { design = \"random\", priors.homing.scar_capture = { min = 0.1, max = 1 } }",
+        "uncertainty = { design = \"sobol\", priors.homing.scar_capture = { min = 0.1, max = 101 } }",
+        "uncertainty = { design = \"sobol\", priors.homing.scar_capture = { median = 1, factor = 1 } }",
+        "uncertainty = { design = \"sobol\", priors.homing.scar_capture = { choices = [1] } }",
+        "uncertainty = { design = \"sobol\", priors.homing.interaction = { min = 0, max = 1 } }",
+        "uncertainty = { design = \"sobol\", priors.follow_up.horizon_years = { min = 5, max = 10 } }",
+        "uncertainty = { design = \"sobol\", points = 1, priors.homing.scar_capture = { min = 0.1, max = 1 } }",
     ];
     for text in texts {
         let text = if text.starts_with("base") {
