@@ -163,6 +163,28 @@ fn twelve_arms_in_twenty_strata_fit_a_page() {
 }
 
 #[test]
+fn virtual_trials_become_power_against_size() {
+    let bench = Bench::new();
+    let trial = "base = \"breast\"\nname = \"sizes\"\narms_only = [\"control\", \"all-five\"]\n\n\
+         [run]\npatients = 8192\nblock_patients = 4096\n\n\
+         [virtual_trials]\npatients_per_arm = [50, 100, 800]\ntrials_per_block = 20\n";
+    fs::write(bench.path("sizes.toml"), trial).expect("room");
+    bench.ok("run sizes.toml");
+    bench.ok("report sizes.h5 --figures figures");
+    let page = fs::read_to_string(bench.path("sizes.html")).expect("a page");
+    assert!(page.contains("<h3>Power against size</h3>"));
+    assert!(!page.contains("no virtual parallel-group trials"));
+    let power = fs::read_to_string(bench.path("figures/power.csv")).expect("a table");
+    assert_eq!(power.lines().count(), 1 + 2 * 3, "{power}");
+    assert!(power.contains("\nall-five,800,"), "{power}");
+    // Trials without blocks say how to get them.
+    bench.ok("run pair.toml");
+    bench.ok("report pair.h5");
+    let page = fs::read_to_string(bench.path("pair.html")).expect("a page");
+    assert!(page.contains("<code>reseed power pair</code>"));
+}
+
+#[test]
 fn every_figure_is_a_drawing_and_a_table_for_others() {
     let bench = reported("--figures figures");
     let mut browser = Browser::start();
