@@ -111,10 +111,17 @@ fn boundaries_are_those_of_rpact() {
 #[test]
 fn what_was_found_for_another_trial_does_not_matter() {
     let mut reused = Boundaries::new(Spending::Pocock, 0.05);
-    for informations in [[40.0, 70.0, 90.0], [40.0, 71.0, 90.0], [40.0, 70.0, 90.0]] {
+    let trials = [
+        ([40.0, 70.0, 90.0], [0.4, 0.7, 1.0]),
+        ([40.0, 71.0, 90.0], [0.4, 0.7, 1.0]),
+        ([40.0, 71.0, 90.0], [0.4, 0.8, 1.0]),
+        ([40.0, 70.0, 90.0], [0.5, 0.8, 1.0]),
+        ([40.0, 70.0, 90.0], [0.4, 0.7, 1.0]),
+    ];
+    for (informations, fractions) in trials {
         reused.start();
         let mut fresh = Boundaries::new(Spending::Pocock, 0.05);
-        for (information, fraction) in informations.into_iter().zip([0.4, 0.7, 1.0]) {
+        for (information, fraction) in informations.into_iter().zip(fractions) {
             let found = reused.next(information, fraction);
             assert_eq!(
                 found.to_bits(),

@@ -16,9 +16,6 @@ use crate::gaps::{Goal, Summary};
 use crate::output::{Chatter, print, print_json};
 use crate::{identity, precision, source};
 
-/// Column of the table of blocks that only runs with uncertain parameters have.
-const PARAMETERS: &str = "parameter";
-
 pub(crate) fn power(args: &Power, chatter: Chatter) -> Result<(), Failure> {
     if source::is_result(&args.source) {
         if args.plan.is_given() || args.patients.is_some() || args.seed.is_some() {
@@ -106,7 +103,7 @@ fn tell(args: &Power, path: &Path, file: &ResultFile) -> Result<(), Failure> {
         endpoint: trial.virtual_endpoint(),
         design: &design,
         blocks: &blocks,
-        uncertain_parameters: columns.iter().any(|column| column.name == PARAMETERS),
+        uncertain_parameters: trial.uncertainty.is_some(),
     });
     if args.json {
         print_json(&found)
