@@ -339,9 +339,8 @@ static COLUMNS: [Column; 21] = [
     },
     Column {
         name: "simultaneous",
-        title: "difference",
-        uncertainty: "all at once",
-        note: "in percentage points; the intervals of all arms hold at once (Šidák)",
+        title: "all arms",
+        note: "difference in percentage points; the intervals of all arms hold at once (Šidák)",
         cells: Cells::Limits(
             |row| {
                 [
@@ -356,7 +355,7 @@ static COLUMNS: [Column; 21] = [
     },
     Column {
         name: "lost-difference",
-        title: "lost, difference",
+        title: "lost, diff.",
         note: "days of restricted mean time lost, arm less control",
         cells: Cells::Limits(
             |row| {

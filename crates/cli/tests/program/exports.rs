@@ -3,7 +3,6 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -34,9 +33,9 @@ fn run(bench: &Bench, program: &str, flag: &str, script: &str) -> Vec<f64> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/python-tools");
     let set = env::var_os("PYTHONPATH").unwrap_or_default();
     let path = env::join_paths([own].into_iter().chain(env::split_paths(&set))).unwrap();
-    let output = Command::new(program)
+    let output = bench
+        .program(program)
         .args([flag, script])
-        .current_dir(bench.path(""))
         .env("PYTHONPATH", path)
         .output()
         .unwrap_or_else(|error| panic!("{program}: {error}; {HELP}"));
