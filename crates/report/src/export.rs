@@ -22,7 +22,9 @@ pub enum ExportError {
 type Numbers = [Option<f64>; 4];
 
 /// What a line of the estimates may be about, and where a row has it.
-const ESTIMANDS: [(&str, fn(&ComparedArm) -> Numbers); 23] = [
+type Estimand = (&'static str, fn(&ComparedArm) -> Numbers);
+
+const ESTIMANDS: [Estimand; 23] = [
     ("cumulative_incidence", |row| {
         [
             row.cumulative_incidence,
