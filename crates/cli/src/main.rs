@@ -5,6 +5,7 @@ mod args;
 mod authority;
 mod commands;
 mod exit;
+mod findings;
 mod gaps;
 mod identity;
 mod logging;

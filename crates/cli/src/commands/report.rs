@@ -4,17 +4,13 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use reseed_report::{
-    Cohort, Findings, Group, PowerCurve, PowerPoint, PrimaryComparison, Report, ReportError,
-    ReportInput,
-};
-use reseed_results::{read_blocks, read_result};
-use reseed_stats::power::{BlockTrials, PowerEstimate, TrialShape};
-use reseed_stats::virtual_trial::Design;
+use reseed_report::{Cohort, Group, PrimaryComparison, Report, ReportError, ReportInput};
+use reseed_results::read_result;
 use reseed_trial::{DAYS_PER_YEAR, Strata, Trial};
 
 use crate::args;
 use crate::exit::Failure;
+use crate::findings::findings;
 use crate::identity;
 use crate::output::Chatter;
 use crate::whole::{self, Readers};
@@ -61,7 +57,7 @@ pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failur
         times_days: &times_days,
         primary: primary(&trial),
         cohort: cohort.as_ref(),
-        findings: &findings(&args.file, &trial)?,
+        findings: &findings(&args.file, &file, &trial)?,
     })
     .map_err(|error| match error {
         ReportError::Time { .. } => Failure::Usage(error.to_string()),
@@ -86,36 +82,6 @@ fn primary(trial: &Trial) -> PrimaryComparison {
         endpoint: trial.primary.endpoint,
         day: trial.primary.day,
     }
-}
-
-/// What the blocks of the result say.
-fn findings(path: &Path, trial: &Trial) -> Result<Findings, Failure> {
-    let mut findings = Findings::default();
-    if let Some(plan) = &trial.virtual_trials {
-        findings.power = power(path, trial, &plan.design())?;
-    }
-    Ok(findings)
-}
-
-/// Power of the virtual trials by arm and size.
-fn power(path: &Path, trial: &Trial, design: &Design) -> Result<Vec<PowerCurve>, Failure> {
-    let arms = &trial.scenario.arms;
-    let shape = TrialShape::of(design, arms.len());
-    let blocks = BlockTrials::read(shape, &read_blocks(path)?)
-        .map_err(|error| Failure::File(format!("{}: {error}", path.display())))?;
-    let point = |arm: usize, size: usize| {
-        let benefit = PowerEstimate::new(&blocks, arm, size).benefit;
-        PowerPoint {
-            patients: design.control_patients[size] as u64,
-            power: benefit.estimate.value,
-            interval: benefit.interval,
-        }
-    };
-    let curves = arms.iter().enumerate().map(|(arm, therapy)| PowerCurve {
-        arm: therapy.name.clone(),
-        points: (0..shape.sizes).map(|size| point(arm, size)).collect(),
-    });
-    Ok(curves.collect())
 }
 
 /// Classes of every covariate that divides, the others pooled, then every stratum.

@@ -185,6 +185,42 @@ fn virtual_trials_become_power_against_size() {
 }
 
 #[test]
+fn uncertain_parameters_become_a_tornado_and_ranks() {
+    let bench = Bench::new();
+    let trial = "base = \"breast-targets\"\nname = \"uncertain\"\n\
+         arms_only = [\"control\", \"IL6\", \"IL8\", \"IL6+IL8\"]\n\n\
+         [run]\npatients = 16384\nblock_patients = 256\n\n[uncertainty]\npoints = 64\n";
+    fs::write(bench.path("uncertain.toml"), trial).expect("room");
+    bench.ok("run uncertain.toml");
+    bench.ok("report uncertain.h5 --figures figures");
+    let page = fs::read_to_string(bench.path("uncertain.html")).expect("a page");
+    for text in [
+        "What difference of IL6+IL8, percentage points depends on",
+        "partial rank correlation",
+        "Ranks of the arms over 64 points",
+    ] {
+        assert!(page.contains(text), "no {text}");
+    }
+    assert!(!page.contains("with one value of every parameter"));
+    let tornado = fs::read_to_string(bench.path("figures/tornado-local-IL6+IL8.csv"));
+    let tornado = tornado.expect("a table");
+    let has = |factor: &str| tornado.lines().any(|line| line.starts_with(factor));
+    assert!(has("shedding.home_probability,"), "{tornado}");
+    assert!(has("homing.interaction: "), "{tornado}");
+    // Blocking both is never worse than blocking one: it is the first of three, or equal.
+    let ranks = fs::read_to_string(bench.path("figures/ranks-local.csv")).expect("a table");
+    assert_eq!(ranks.lines().next(), Some("arm,rank 1,rank 2,rank 3"));
+    assert!(
+        ranks
+            .lines()
+            .nth(1)
+            .is_some_and(|line| line.starts_with("IL6+IL8,")),
+        "{ranks}"
+    );
+    assert_eq!(ranks.lines().count(), 4);
+}
+
+#[test]
 fn every_figure_is_a_drawing_and_a_table_for_others() {
     let bench = reported("--figures figures");
     let mut browser = Browser::start();

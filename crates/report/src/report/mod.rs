@@ -156,7 +156,15 @@ impl Report {
             benefit_shown: input.primary.arm,
             causes: outcomes::causes(&data),
             uncertainty: findings.uncertainty(),
-            power: uncertainty::power(&findings.power, &layout.arms[data.control]),
+            power: uncertainty::power(
+                &findings.power,
+                &layout.arms[data.control],
+                &data
+                    .shown
+                    .iter()
+                    .map(|arm| &layout.arms[*arm])
+                    .collect::<Vec<_>>(),
+            ),
             cohort: input.cohort.map(|cohort| cohort.name.clone()),
             calibration: calibration::figures(&data),
             provenance: Provenance::of(input),

@@ -167,8 +167,9 @@ impl Ranks {
     }
 }
 
-/// Power against size, all arms in one figure; none without virtual trials.
-pub(super) fn power(curves: &[PowerCurve], control: &str) -> Option<Figure> {
+/// Power against size of the arms that are shown at first; the tables have all. None without
+/// virtual trials.
+pub(super) fn power(curves: &[PowerCurve], control: &str, shown: &[&String]) -> Option<Figure> {
     let sizes = curves.iter().flat_map(|curve| &curve.points);
     let largest = sizes.map(|point| point.patients).max()?;
     let plot = CurvePlot {
@@ -182,7 +183,9 @@ pub(super) fn power(curves: &[PowerCurve], control: &str) -> Option<Figure> {
             .iter()
             .position(|curve| curve.arm == control)
             .unwrap_or(curves.len()),
-        shown: (0..curves.len()).collect(),
+        shown: (0..curves.len())
+            .filter(|curve| shown.contains(&&curves[*curve].arm))
+            .collect(),
         curves: curves.iter().map(PowerCurve::curve).collect(),
     };
     Some(plot.still())
@@ -254,7 +257,8 @@ mod tests {
                 .into(),
         };
         let curves = [curve("a", 0.8), curve("control", 0.025)];
-        let figure = power(&curves, "control").expect("there are trials");
+        let [a, control] = ["a", "control"].map(str::to_owned);
+        let figure = power(&curves, &control, &[&a, &control]).expect("there are trials");
         let drawing = figure.embedded();
         // From 0 to 400 patients, a quarter and all of the width.
         assert!(
@@ -268,6 +272,8 @@ mod tests {
         // A reader's choice of arms is about other figures.
         assert!(!drawing.contains("series-"), "{drawing}");
         assert_eq!(figure.table.rows.len(), 4);
-        assert!(power(&[], "control").is_none());
+        let file = power(&curves, &control, &[&control]).expect("there are trials");
+        assert_eq!(file.svg().matches("class=\"band\"").count(), 1);
+        assert!(power(&[], &control, &[]).is_none());
     }
 }
