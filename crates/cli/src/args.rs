@@ -469,6 +469,10 @@ pub(crate) struct Export {
     /// File of the patients' times to events
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) records: Option<PathBuf>,
+
+    /// Replace files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Simulate parallel-group trials: power, type I error, expected size and duration

@@ -267,12 +267,13 @@ impl<'a, W: Write> TimesToEvents<'a, W> {
     /// # Errors
     /// [`ExportError`] if a column is missing or the writer refuses.
     pub fn add(&mut self, records: &[RecordColumn]) -> Result<(), ExportError> {
-        let column = |name| column(records, name);
-        let (index, stratum, age) = (column("index")?, column("stratum")?, column("age")?);
+        let one = |name| column(records, name, 1);
+        let (index, stratum, age) = (one("index")?, one("stratum")?, one("age")?);
+        let per_arm = |name| column(records, name, self.arms.len());
         let mut exits = Vec::with_capacity(self.endpoints.len());
         for endpoint in self.endpoints {
             let [kind, days] = exit_columns(*endpoint);
-            exits.push((parameter(*endpoint), column(kind)?, column(days)?));
+            exits.push((parameter(*endpoint), per_arm(kind)?, per_arm(days)?));
         }
         for row in 0..index.len() {
             let subject = format!("{}-{}", self.study, number(index, row));
@@ -332,8 +333,11 @@ fn exit_columns(endpoint: Endpoint) -> [&'static str; 2] {
 fn column<'a>(
     records: &'a [RecordColumn],
     name: &'static str,
+    width: usize,
 ) -> Result<&'a RecordValues, ExportError> {
-    let found = records.iter().find(|column| column.name == name);
+    let found = records
+        .iter()
+        .find(|column| column.name == name && column.width == width);
     found
         .map(|column| &column.values)
         .ok_or(ExportError::Column(name))

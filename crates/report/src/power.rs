@@ -70,9 +70,9 @@ pub struct Power {
     pub event_driven: bool,
     /// Treated patients for each control.
     pub allocation: f64,
-    /// From the first to the last entry.
+    /// From the opening of accrual to its end.
     pub accrual_months: f64,
-    /// From the last entry to the end.
+    /// From then to the end.
     pub follow_up_months: f64,
     /// One row per size and arm, in this order of nesting. The control comes first, against
     /// itself: its `rejection` is the type I error.
@@ -130,7 +130,7 @@ pub struct PowerRow {
     pub patients: Option<f64>,
     /// Standard error of that mean; `null` of a single block.
     pub patients_standard_error: Option<f64>,
-    /// Mean duration until trials stop, from the first entry.
+    /// Mean duration until trials stop, from the opening of accrual.
     pub months: Option<f64>,
     /// Standard error of that mean; `null` of a single block.
     pub months_standard_error: Option<f64>,

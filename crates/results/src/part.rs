@@ -246,7 +246,8 @@ fn read_table(
     let read = || -> Result<Vec<RecordColumn>, Fault> {
         let layout = read_layout(&file, format)?;
         let table = TableReader::open(&file, format, table)?;
-        table.head(&layout)?;
+        let head = table.head(&layout)?;
+        head.check_size(rows.as_ref())?;
         table.read(rows.unwrap_or(0..table.rows()))
     };
     read().map_err(|fault| fault.reading(path))

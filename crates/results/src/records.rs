@@ -72,6 +72,8 @@ impl Table {
 pub const INDEX_COLUMN: &str = "index";
 /// Name of the labels of the other axis of columns with a value per arm.
 const ARM: &str = "arm";
+/// Most values that are read into memory at once (1 GiB).
+const VALUES_MAX: u64 = 1 << 27;
 /// Values per chunk, and per piece that is read or written at once.
 const CHUNK_VALUES: usize = 1 << 16;
 
@@ -211,6 +213,19 @@ fn checked_table(path: &Path, table: Table) -> Result<TableReader, Fault> {
 pub(crate) struct TableHead {
     pub(crate) columns: Vec<ColumnHead>,
     pub(crate) rows: u64,
+}
+
+impl TableHead {
+    /// Checks that so many rows, all if `None`, may be read into memory: a file can claim more than
+    /// it holds.
+    pub(crate) fn check_size(&self, rows: Option<&Range<u64>>) -> Result<(), Fault> {
+        let rows = rows.map_or(self.rows, |rows| rows.end.saturating_sub(rows.start));
+        let width: usize = self.columns.iter().map(|column| column.width).sum();
+        let values = rows.saturating_mul(width as u64);
+        ensure(values <= VALUES_MAX, || {
+            format!("{rows} rows of {width} values are too many to read at once")
+        })
+    }
 }
 
 /// A table of a file.

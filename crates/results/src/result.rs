@@ -146,7 +146,9 @@ fn read_checked(file: &File) -> Result<ResultFile, Fault> {
     })?;
     let mut tables = [TableHead::default(), TableHead::default()];
     for (at, table) in Table::ALL.into_iter().enumerate() {
-        tables[at] = TableReader::open(file, Format::Result, table)?.head(&layout)?;
+        let table_reader = TableReader::open(file, Format::Result, table)?;
+        table_reader.check_rows(&tally)?;
+        tables[at] = table_reader.head(&layout)?;
         let rows = shards
             .iter()
             .try_fold(0u64, |sum, shard| sum.checked_add(shard.table_rows()[at]));

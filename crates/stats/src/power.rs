@@ -3,17 +3,20 @@
 //! Trials come in blocks. Those of a block draw from the same patients and, in a run with
 //! uncertain parameters, live under the same parameters; so they are alike, and what counts for
 //! precision is how much blocks differ. Estimates are means over blocks, with the standard error
-//! between them and Student's quantiles, never less than a binomial proportion has. A run with a
-//! single block has only the binomial error, as if its patients were everybody.
+//! between them and Student's quantiles. A run with a single block, or whose blocks all have the
+//! same share, has only the binomial error, as if its patients were everybody.
 //!
 //! With uncertain parameters the mean over blocks is the probability of success whatever the
 //! truth may be: assurance (O'Hagan, Stevens and Campbell, Pharm Stat 2005;4:187).
 
 use thiserror::Error;
 
-use crate::distribution::{normal_tail, normal_upper_quantile, student_upper_quantile};
+use crate::distribution::{
+    CRITICAL_95, normal_tail, normal_upper_quantile, student_upper_quantile,
+};
 use crate::estimate::Estimate;
 use crate::records::{RecordColumn, RecordValues};
+use crate::sample::clustered_mean;
 use crate::share::score_interval;
 use crate::virtual_trial::{Analysis, Design, Outcome, Verdict};
 
@@ -124,7 +127,7 @@ const SUMS: [Named; 3] = [
     (
         "trials_days",
         "day",
-        "days from the first entry to the stop, added up, by arm and size (fastest)",
+        "days from the opening of accrual to the stop, added up, by arm and size (fastest)",
     ),
     (
         "trials_log_ratio",
@@ -342,7 +345,7 @@ pub struct PowerEstimate {
     pub fixed_rejection: TrialShare,
     /// Patients enrolled when a trial stops.
     pub patients: Estimate,
-    /// Days from the first entry until then.
+    /// Days from the opening of accrual until then.
     pub days: Estimate,
     /// Events seen by then.
     pub events: Estimate,
@@ -415,21 +418,19 @@ impl PowerEstimate {
 /// Quantile for a standard error that so many blocks tell; from one, the normal one.
 fn critical(blocks: usize) -> f64 {
     if blocks < 2 {
-        normal_upper_quantile(0.025)
+        CRITICAL_95
     } else {
         student_upper_quantile(0.025, blocks - 1)
     }
 }
 
-/// Mean of what the blocks say, with its standard error between them.
+/// Mean of what the blocks say, as far as they say anything, with its standard error between
+/// them.
 fn mean(blocks: &[BlockTrials], value: impl Fn(&BlockTrials) -> f64) -> Estimate {
-    let count = blocks.len() as f64;
-    let mean = blocks.iter().map(&value).sum::<f64>() / count;
-    let squares = blocks.iter().map(|block| {
-        let distance = value(block) - mean;
-        distance * distance
-    });
-    Estimate::new(mean, squares.sum::<f64>() / ((count - 1.0) * count))
+    let values: Vec<(usize, f64)> = (blocks.iter().map(value).enumerate())
+        .filter(|(_, value)| !value.is_nan())
+        .collect();
+    clustered_mean(&values)
 }
 
 fn share(blocks: &[BlockTrials], part: impl Fn(&BlockTrials) -> u64) -> TrialShare {
@@ -437,20 +438,18 @@ fn share(blocks: &[BlockTrials], part: impl Fn(&BlockTrials) -> u64) -> TrialSha
     let between = mean(blocks, |block| part(block) as f64 / block.trials as f64);
     let value = between.value;
     let spread = value * (1.0 - value);
-    let binomial = Estimate::new(value, spread / trials).standard_error;
-    // The maximum passes over the error between blocks of a single one, which is not a number.
-    let standard_error = binomial.max(between.standard_error);
-    let independent = if standard_error > 0.0 {
-        spread / (standard_error * standard_error)
+    // Written so that the error of a single block, which is not a number, is passed over.
+    if between.standard_error > 0.0 {
+        let independent = spread / (between.standard_error * between.standard_error);
+        TrialShare {
+            estimate: between,
+            interval: score_interval(value, independent, critical(blocks.len())),
+        }
     } else {
-        trials
-    };
-    TrialShare {
-        estimate: Estimate {
-            value,
-            standard_error,
-        },
-        interval: score_interval(value, independent, critical(blocks.len())),
+        TrialShare {
+            estimate: Estimate::new(value, spread / trials),
+            interval: score_interval(value, trials, CRITICAL_95),
+        }
     }
 }
 

@@ -34,6 +34,9 @@ pub use pool::{ObservedTime, Pool};
 use course::Course;
 use draw::Draw;
 
+/// What rounding may add to a share of planned events.
+const ROUNDING: f64 = 1e-9;
+
 /// Where a trial's luck comes from: a stream of random numbers for each purpose. What one purpose
 /// uses must not move the others, so that trials of several sizes share their patients.
 pub trait Luck {
@@ -66,9 +69,9 @@ pub struct Design {
     /// Patients of the control and of the treated group in a block of randomisation; every
     /// size is a whole number of blocks.
     pub block: [usize; 2],
-    /// From the first to the last entry.
+    /// How long patients enter.
     pub accrual_days: f64,
-    /// From the last entry to the end.
+    /// From the end of accrual to that of the trial.
     pub follow_up_days: f64,
     /// Hazard of leaving the trial besides what the patients' times have of it.
     pub dropout_per_day: f64,
@@ -288,7 +291,8 @@ impl VirtualTrials {
         match planned {
             None => self.design.looks[look] * end_days,
             Some(planned) => {
-                let events = (self.design.looks[look] * planned as f64).ceil();
+                // A share of 0.55 of 100 events is 55, although the product is a little more.
+                let events = (self.design.looks[look] * planned as f64 - ROUNDING).ceil();
                 self.course.day_of_event(events).min(end_days)
             }
         }

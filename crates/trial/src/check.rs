@@ -3,6 +3,7 @@
 use reseed_model::scenario::{LocalTreatmentKind, Scenario, TRAITS};
 use reseed_model::{cells_at, cholesky};
 
+use crate::design::Design;
 use crate::diagnostic::{Problems, Source, Span, quoted, readable};
 use crate::document::Table;
 use crate::strata::STRATA_MAX;
@@ -12,6 +13,9 @@ use crate::virtual_trials::{RANDOMISATION_MAX, VirtualTrials};
 
 /// How far the weights of attraction may be from adding up to one.
 const WEIGHTS_TOLERANCE: f64 = 1e-9;
+
+/// Most arms times sizes times looks of virtual trials.
+const BLOCK_COUNTS_MAX: usize = 1 << 14;
 
 /// Most times of a block's patients, of 16 bytes each, that virtual trials keep.
 const BLOCK_TIMES_MAX: u128 = 1 << 26;
@@ -364,6 +368,7 @@ impl Check<'_> {
         self.virtual_sizes(virtual_trials, trial, problems);
         self.virtual_events(virtual_trials, problems);
         self.virtual_memory(trial, problems);
+        self.virtual_row(virtual_trials, trial, problems);
         let months = virtual_trials.accrual_months + virtual_trials.follow_up_months;
         let horizon_months = trial.scenario.follow_up.horizon_days / DAYS_PER_MONTH;
         if months > horizon_months + 1e-6 {
@@ -435,6 +440,41 @@ impl Check<'_> {
                     readable(largest)
                 ),
                 "raise run.block_patients".to_owned(),
+            );
+        }
+    }
+
+    /// Their counts are columns of a block's row. Power over uncertain parameters is a mean over
+    /// points, which only designs that sample the priors give.
+    fn virtual_row(&self, virtual_trials: &VirtualTrials, trial: &Trial, problems: &mut Problems) {
+        let (arms, sizes) = (
+            trial.scenario.arms.len(),
+            virtual_trials.patients_per_arm.len(),
+        );
+        let looks = virtual_trials.looks.len() + 1;
+        if arms * sizes * looks > BLOCK_COUNTS_MAX {
+            problems.add(
+                self.span(&["virtual_trials.patients_per_arm", "virtual_trials"]),
+                "too many virtual trials to count apart",
+                format!(
+                    "{arms} arms, {sizes} sizes and {looks} looks make more than {BLOCK_COUNTS_MAX}"
+                ),
+                "leave out arms (arms_only), sizes or looks".to_owned(),
+            );
+        }
+        let design = trial
+            .uncertainty
+            .as_ref()
+            .map(|uncertainty| uncertainty.design);
+        if let Some(design @ (Design::Morris | Design::Saltelli)) = design {
+            problems.add(
+                self.span(&["uncertainty.design", "virtual_trials"]),
+                "virtual trials need a sample of the priors",
+                format!(
+                    "the points of `{}` are not spread as the priors are",
+                    design.name()
+                ),
+                "use `sobol` or `latin-hypercube`".to_owned(),
             );
         }
     }

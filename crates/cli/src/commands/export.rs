@@ -1,8 +1,6 @@
 //! `reseed export`: tables for other programs.
 
-use std::fs::Permissions;
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{self, Write};
 use std::path::Path;
 
 use reseed_report::{ExportError, TimesToEvents};
@@ -12,21 +10,43 @@ use crate::args::Export;
 use crate::commands::compare::{comparison, endpoints};
 use crate::exit::Failure;
 use crate::identity;
+use crate::whole::{self, Readers};
 
 /// Patients that are read at once.
 const PATIENTS_PER_PIECE: u64 = 1 << 16;
 
 pub(crate) fn export(args: &Export) -> Result<(), Failure> {
+    for path in [&args.estimates, &args.records].into_iter().flatten() {
+        check_replaceable(path, args)?;
+    }
     let file = read_result(&args.what.file)?;
     if let Some(path) = &args.estimates {
         let comparison = comparison(&args.what, &file, false)?;
         let write = |out: &mut dyn Write| comparison.write_estimates(out);
-        write_whole(path, |out| write(out).map_err(refused(path)))?;
+        whole::write_by(path, Readers::All, |out| write(out).map_err(refused(path)))?;
     }
     if let Some(path) = &args.records {
-        write_whole(path, |out| write_records(args, &file, path, out))?;
+        whole::write_by(path, Readers::All, |out| {
+            write_records(args, &file, path, out)
+        })?;
     }
     Ok(())
+}
+
+/// Tables are written where nothing is yet, or what may go; never over the result itself.
+fn check_replaceable(path: &Path, args: &Export) -> Result<(), Failure> {
+    let place = |path: &Path| path.canonicalize().ok();
+    let Some(found) = place(path) else {
+        return Ok(());
+    };
+    let problem = if Some(found) == place(&args.what.file) {
+        "is the result itself; choose another name"
+    } else if args.force {
+        return Ok(());
+    } else {
+        "is there; choose another name, or replace it with --force"
+    };
+    Err(Failure::Usage(format!("{} {problem}", path.display())))
 }
 
 fn write_records(
@@ -64,30 +84,4 @@ fn refused(path: &Path) -> impl Fn(ExportError) -> Failure {
         ExportError::Write(error) => Failure::system("write", path)(io::Error::other(error)),
         ExportError::Column(_) => Failure::File(error.to_string()),
     }
-}
-
-/// Writes a file under a temporary name beside it and renames it once all is there.
-fn write_whole(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    // As readable as any new file; temporary ones are their owner's alone.
-    let temporary = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)
-        .map_err(Failure::system("create a file in", folder))?;
-    let mut out = BufWriter::new(temporary.as_file());
-    write(&mut out)?;
-    out.flush()
-        .and_then(|()| temporary.as_file().sync_all())
-        .map_err(Failure::system("write", path))?;
-    drop(out);
-    temporary
-        .persist(path)
-        .map_err(|error| Failure::system("rename the finished", path)(error.error))?;
-    Ok(())
 }

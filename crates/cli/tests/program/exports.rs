@@ -104,4 +104,14 @@ fn exports_are_whole_or_not_there() {
     let arms = compared["rows"].as_array().map(Vec::len).unwrap();
     assert_eq!(text.matches(",survival,").count(), arms);
     assert!(matches!(compared["hazards"], Value::Array(ref hazards) if hazards.is_empty()));
+
+    let again = "export a.h5 --estimates e.csv";
+    bench.fails(again, 2, &["e.csv is there", "--force"]);
+    bench.ok(&format!("{again} --force"));
+    assert_ne!(fs::read_to_string(bench.path("e.csv")).unwrap(), text);
+    let itself = "export a.h5 --estimates ./a.h5 --force";
+    bench.fails(itself, 2, &["the result itself"]);
+    let device = "export a.h5 --estimates /dev/null --force";
+    bench.fails(device, 2, &["no file"]);
+    bench.ok("digest a.h5");
 }

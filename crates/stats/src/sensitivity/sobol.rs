@@ -101,9 +101,12 @@ fn variance_and_noise(means: &[f64], rows: usize) -> (f64, f64) {
     (seen - means[2], means[2])
 }
 
-/// First-order indices, then total ones.
+/// First-order indices, then total ones; not numbers where noise leaves no variance to share.
 fn indices(means: &[f64], rows: usize, factors: usize) -> Vec<f64> {
     let (variance, _) = variance_and_noise(means, rows);
+    if variance <= 0.0 {
+        return vec![f64::NAN; 2 * factors];
+    }
     let of = |factor: usize| &means[3 + 3 * factor..6 + 3 * factor];
     let first = (0..factors).map(|factor| (of(factor)[0] - means[0] * of(factor)[1]) / variance);
     let total = (0..factors).map(|factor| 0.5 * of(factor)[2] / variance);
