@@ -223,6 +223,32 @@ fn nothing_is_left_to_do() {
     refuse(&marks, &of_kind(&root(), "rs"));
 }
 
+/// What `--json` prints is public, so its fields are documented.
+#[test]
+fn every_field_of_the_json_is_documented() {
+    let documented = fs::read_to_string(root().join("docs/json.md")).expect("a document");
+    let mut fields = 0;
+    for file in sources(&["report"]) {
+        let text = fs::read_to_string(&file).expect("a source");
+        for public in text.split("Serialize)]\npub struct ").skip(1) {
+            let (name, rest) = public.split_once(" {\n").expect("a struct with fields");
+            let (body, _) = rest.split_once("\n}").expect("an end");
+            for line in body
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("pub "))
+            {
+                let field = line.split(':').next().unwrap_or(line);
+                assert!(
+                    documented.contains(&format!("| `{field}` |")),
+                    "docs/json.md lacks {field} of {name}; docs/regenerate adds it"
+                );
+                fields += 1;
+            }
+        }
+    }
+    assert!(fields > 100, "{fields} fields are found");
+}
+
 #[test]
 fn no_path_of_a_machine_is_written_down() {
     let paths = ["work", "root", "tmp"].map(|folder| format!("/{folder}/"));

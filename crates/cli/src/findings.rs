@@ -48,11 +48,17 @@ fn power(
     let shape = TrialShape::of(design, arms.len());
     let blocks = BlockTrials::read(shape, columns).map_err(|error| error.to_string())?;
     let point = |arm: usize, size: usize| {
-        let benefit = PowerEstimate::new(&blocks, arm, size).benefit;
+        let found = PowerEstimate::new(&blocks, arm, size);
+        // Of the control against itself every rejection is an error.
+        let share = if arm == trial.scenario.control {
+            found.rejection
+        } else {
+            found.benefit
+        };
         PowerPoint {
             patients: design.control_patients[size] as u64,
-            power: benefit.estimate.value,
-            interval: benefit.interval,
+            power: share.estimate.value,
+            interval: share.interval,
         }
     };
     let curves = arms.iter().enumerate().map(|(arm, therapy)| PowerCurve {

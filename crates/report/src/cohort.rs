@@ -120,15 +120,15 @@ pub enum CohortError {
 }
 
 impl Cohort {
-    /// The cohort that belongs to a preset, for a trial that has the preset's name or one that
-    /// begins with it and a hyphen.
+    /// The cohort that belongs to a preset, for a trial that has the name of the preset or of its
+    /// targets.
     ///
     /// # Panics
     /// Never: a test reads all of them.
     pub fn built_in(trial: &str) -> Option<Self> {
         let belongs = |preset: &str| {
             let rest = trial.strip_prefix(preset);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            rest.is_some_and(|rest| rest.is_empty() || rest == "-targets")
         };
         let (name, text) = BUILT_IN.into_iter().find(|(preset, _)| belongs(preset))?;
         Some(Self::parse(name, text).expect("the program's own cohorts are right"))
