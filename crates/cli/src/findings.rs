@@ -148,7 +148,8 @@ impl<'a> Table<'a> {
         let arm = &self.trial.scenario.arms[self.trial.primary.arm].name;
         Some(Tornado {
             name: format!("{}-{arm}", self.trial.primary.endpoint.name()),
-            outcome: format!("difference of {arm}, percentage points"),
+            outcome: format!("difference of {arm}"),
+            unit: "percentage points".into(),
             mean: known.iter().sum::<f64>() / known.len() as f64,
             index: index.into(),
             bars: bars.collect(),

@@ -18,6 +18,9 @@ const SEEN: &str = "[...document.querySelectorAll('figure')]
 const READING: &str = "document.querySelector('#local-reading').innerText";
 const CURVE: &str =
     "document.querySelector('#curves ~ .figures .series-0 .line').getAttribute('d')";
+/// Lines and bands of every kind of curve of the control.
+const CURVES: &str = "[...document.querySelectorAll('.curves .drawing .series-0 path')]
+    .map((path) => path.getAttribute('d').replace('z', '')).join('')";
 
 /// A bench with the result of the small trial and its report.
 fn reported(arguments: &str) -> Bench {
@@ -150,8 +153,8 @@ fn twelve_arms_in_twenty_strata_fit_a_page() {
     assert!(page.len() < 5_000_000, "{} bytes", page.len());
     // Classes of one covariate, and strata.
     for label in [
-        "il6 &#60;=1 ng/mL",
-        "nodes 16+, il6 &#62;1 ng/mL, il8 &#62;10 ng/mL",
+        ">il6 &#60;=1 ng/mL<",
+        ">nodes 16+, il6 &#62;1 ng/mL, il8 &#62;10 ng/mL<",
     ] {
         assert!(page.contains(label), "no {label}");
     }
@@ -195,7 +198,7 @@ fn uncertain_parameters_become_a_tornado_and_ranks() {
     bench.ok("report uncertain.h5 --figures figures");
     let page = fs::read_to_string(bench.path("uncertain.html")).expect("a page");
     for text in [
-        "What difference of IL6+IL8, percentage points depends on",
+        "What the difference of IL6+IL8 depends on",
         "partial rank correlation",
         "Ranks of the arms over 64 points",
     ] {
@@ -362,6 +365,7 @@ fn curves_of_other_patients_are_drawn_from_numbers_that_come_with_the_page() {
     };
     let at_risk = "document.querySelector('.risk .series-0 tr:last-child').innerText";
     let (curve, everybody) = (browser.value(CURVE), browser.value(at_risk));
+    let curves = browser.value(CURVES);
     browser.value(&choose(1));
     assert_ne!(browser.value(CURVE), curve);
     assert_ne!(browser.value(at_risk), everybody);
@@ -369,11 +373,13 @@ fn curves_of_other_patients_are_drawn_from_numbers_that_come_with_the_page() {
     assert_eq!(browser.value(shown), "Patients: nodes 0.");
     // The curves that came with the page, drawn again, are the same but for the last digit.
     browser.value(&choose(0));
-    let redrawn = browser.value(CURVE);
-    let (came, drawn) = (numbers(&curve), numbers(&redrawn));
-    assert_eq!((came.len(), drawn.len()), (2 * 241, 2 * 241));
+    let redrawn = browser.value(CURVES);
+    let (came, drawn) = (numbers(&curves), numbers(&redrawn));
+    // A line and twice that for the band, in months or quarters of a year.
+    assert_eq!(came.len(), 2 * 3 * (4 * 241 + 2 * 81));
+    assert_eq!(drawn.len(), came.len());
     let apart = came.iter().zip(&drawn).map(|(a, b)| (a - b).abs());
-    assert!(apart.fold(0.0, f64::max) < 0.15, "{curve}\n{redrawn}");
+    assert!(apart.fold(0.0, f64::max) < 0.15, "{curves}\n{redrawn}");
     assert_eq!(browser.value(at_risk), everybody);
     assert_eq!(browser.complaints, [""; 0]);
 }

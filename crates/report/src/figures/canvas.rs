@@ -10,8 +10,9 @@ use reseed_plot::Axis;
 /// Colours and lines of all figures, in light and dark.
 pub(crate) const STYLE: &str = include_str!("../../templates/figure.css");
 
-/// About how wide a letter is, in units of a drawing.
+/// About how wide letters are, small and capital, in units of a drawing.
 const LETTER_WIDTH: f64 = 6.6;
+const CAPITAL_WIDTH: f64 = 8.2;
 
 /// A drawing in its own units, which whoever shows it scales.
 #[derive(Debug, Clone)]
@@ -206,7 +207,15 @@ pub(crate) fn rectangle(x: f64, y: f64, width: f64, height: f64) -> String {
 
 /// About how wide a text is, in units of a drawing.
 pub(crate) fn width(text: &str) -> f64 {
-    text.chars().count() as f64 * LETTER_WIDTH
+    text.chars().map(letter_width).sum()
+}
+
+fn letter_width(letter: char) -> f64 {
+    if letter.is_uppercase() || letter == '+' {
+        CAPITAL_WIDTH
+    } else {
+        LETTER_WIDTH
+    }
 }
 
 /// A text that is no wider than this.
@@ -214,8 +223,8 @@ fn cut(text: &str, most: f64) -> String {
     if width(text) <= most {
         return text.to_owned();
     }
-    let kept = text.chars().scan(2.0 * LETTER_WIDTH, |used, letter| {
-        *used += LETTER_WIDTH;
+    let kept = text.chars().scan(letter_width('…'), |used, letter| {
+        *used += letter_width(letter);
         (*used <= most).then_some(letter)
     });
     kept.chain(['…']).collect()
@@ -261,7 +270,7 @@ mod tests {
         assert!(!file.contains("<script>"), "{file}");
         assert!(file.contains("<title>a &lt; b</title>"), "{file}");
         assert!(
-            file.contains("x=\"1\" y=\"2\">&lt;script…<title>"),
+            file.contains("x=\"1\" y=\"2\">&lt;script&gt;…<title>"),
             "{file}"
         );
         assert_eq!(cut("short", 60.0), "short");

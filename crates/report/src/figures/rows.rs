@@ -9,7 +9,7 @@ const WIDTH: f64 = 560.0;
 const ROW: f64 = 20.0;
 const TOP: f64 = 10.0;
 const BELOW: f64 = 44.0;
-const LABEL_MAX: f64 = 200.0;
+const LABEL_MAX: f64 = 230.0;
 const GAP: f64 = 12.0;
 const LEGEND: f64 = 20.0;
 

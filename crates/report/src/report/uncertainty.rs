@@ -22,8 +22,10 @@ pub struct Findings {
 pub struct Tornado {
     /// Identifies it among others: letters, digits and `_+.-`.
     pub name: String,
-    /// The outcome, with its unit.
+    /// The outcome, such as `difference of A`.
     pub outcome: String,
+    /// Its unit.
+    pub unit: String,
     /// Its mean over all points.
     pub mean: f64,
     /// What the index of a bar is, such as `total Sobol index`.
@@ -116,13 +118,13 @@ impl Tornado {
         }
         RowPlot {
             name: format!("tornado-{}", self.name),
-            title: format!("What {} depends on", self.outcome),
+            title: format!("What the {} depends on", self.outcome),
             description: format!(
                 "Mean {} where each parameter is low and where it is high; the line is the mean of all points. \
                  At the right: {}, with its 95 % interval.",
                 self.outcome, self.index
             ),
-            x_label: self.outcome.clone(),
+            x_label: format!("{}, {}", self.outcome, self.unit),
             neutral: self.mean,
             rows: bars.into_iter().map(|bar| self.row(bar)).collect(),
             legend: vec![
@@ -221,7 +223,8 @@ mod tests {
         };
         let figure = Tornado {
             name: "local".into(),
-            outcome: "difference, points".into(),
+            outcome: "difference".into(),
+            unit: "points".into(),
             mean: -2.0,
             index: "total index".into(),
             bars: vec![bar("little", -1.9, -2.1), bar("much", -4.0, 0.0)],
