@@ -451,7 +451,7 @@ fn a_page_fits_a_narrow_screen_the_dark_and_paper() {
         "features": [{"name": "prefers-color-scheme", "value": "dark"}],
     });
     browser.command("Emulation.setEmulatedMedia", &print);
-    assert_eq!(browser.value(paper), light, "paper is light");
+    assert_eq!(browser.value(paper), "rgb(255, 255, 255)", "paper is white");
     let controls = "document.querySelector('.controls').getBoundingClientRect().height";
     assert_eq!(browser.value(controls), 0);
     let pdf = browser.command("Page.printToPDF", &json!({"preferCSSPageSize": true}));
