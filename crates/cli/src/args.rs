@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use reseed_stats::Endpoint;
 use reseed_stats::group_sequential::Spending;
-use reseed_trial::PRECISION_MAX_POINTS;
+use reseed_trial::{Design, PRECISION_MAX_POINTS};
 use tracing::level_filters::LevelFilter;
 
 use crate::exit;
@@ -71,6 +71,7 @@ Examples:
   reseed run breast --patients 10000 --out small.h5   fewer, for a first look
   reseed compare breast.h5                            therapies against the control
   reseed power breast --patients-per-arm 200,400      what trials of this size would find
+  reseed rank breast                                  which target is best, whatever is not known
   reseed report breast.h5                             the same as figures, in breast.html
   reseed trial show breast > mine.toml                a preset to edit; then: reseed run mine.toml
   reseed patient breast.h5 --index 42                 what happened to one patient, and why
@@ -93,6 +94,7 @@ pub(crate) enum Command {
     Cancel(Cancel),
     Compare(Compare),
     Power(Power),
+    Rank(Rank),
     Report(Report),
     Export(Export),
     /// Check, expand and list trial files
@@ -518,6 +520,65 @@ pub(crate) struct Power {
     pub(crate) arm: Vec<String>,
 
     /// Result file [default: the trial's name with -power.h5]
+    #[arg(long, short, value_name = "FILE.h5")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Replace an existing result of another run
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) work: Work,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Rank therapies over what is not known: the probability that each is the best
+///
+/// Every block of patients lives under parameters of its own, drawn from the priors in the trial's
+/// table [uncertainty] by a design. Arms are ranked by their difference from the control at every
+/// point: over all points, and within each alternative of each structural switch. The outcomes are
+/// then traced to the parameters, as the design allows: rank correlations (sobol,
+/// latin-hypercube), Sobol indices (saltelli), elementary effects (morris).
+///
+/// With a trial, it is simulated as by `reseed run`; a disease's preset stands for that of its
+/// targets, such as breast-targets: five gene products and their pairs. With a result file, what
+/// it holds is printed.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  reseed rank breast
+  reseed rank breast --points 1024 --patients-per-point 10000 --out large.h5
+  reseed rank breast --design morris --points 500 --out morris.h5
+  reseed rank breast --design saltelli --points 6500 --patients-per-point 1000 --out indices.h5
+  reseed rank breast-targets.h5 --endpoint rfs --json")]
+pub(crate) struct Rank {
+    /// Trial file, name of a preset, or result file (*.h5)
+    pub(crate) source: String,
+
+    /// Points of the design, rounded up to whole trajectories or rows [default: the trial's]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) points: Option<u64>,
+
+    /// Patients to screen at each point [default: the trial's]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) patients_per_point: Option<u64>,
+
+    /// How points are spread over the priors [default: the trial's]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Design::NAMES))]
+    pub(crate) design: Option<String>,
+
+    /// By what arms are ranked [default: the primary comparison's]
+    #[arg(long, value_name = "NAME", value_parser = endpoint_parser())]
+    pub(crate) endpoint: Option<String>,
+
+    /// Seed of all randomness [default: the trial's]
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+
+    /// Result file [default: the trial's name with .h5]
     #[arg(long, short, value_name = "FILE.h5")]
     pub(crate) out: Option<PathBuf>,
 

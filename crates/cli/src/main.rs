@@ -54,6 +54,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Cancel(args) => commands::operate::cancel(args, chatter),
         Command::Compare(args) => commands::compare::compare(args),
         Command::Power(args) => commands::power::power(args, chatter),
+        Command::Rank(args) => commands::rank::rank(args, chatter),
         Command::Report(args) => commands::report::report(args, chatter),
         Command::Export(args) => commands::export::export(args),
         Command::Trial(command) => commands::trial::trial(command, chatter),

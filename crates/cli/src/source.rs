@@ -42,7 +42,23 @@ pub(crate) fn chosen(choice: &TrialChoice) -> Result<Trial, Failure> {
     chosen.precision = choice.precision.or(chosen.precision);
     chosen.seed = choice.seed.unwrap_or(chosen.seed);
     precision::check(&chosen)?;
+    check_points(&chosen)?;
     Ok(chosen)
+}
+
+/// Checks the parameters that blocks of this run would have.
+pub(crate) fn check_points(trial: &Trial) -> Result<(), Failure> {
+    trial
+        .check_points()
+        .map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// The trial that a command line has changed, as its own file would be read.
+pub(crate) fn checked(trial: &Trial) -> Result<Trial, Failure> {
+    Ok(Trial::parse(
+        "trial with the options of the command line",
+        &trial.canonical_toml(),
+    )?)
 }
 
 fn read(source: &str) -> Result<String, Failure> {

@@ -5,6 +5,7 @@ mod export;
 pub mod figures;
 mod page;
 pub mod power;
+pub mod rank;
 mod report;
 mod text;
 
@@ -14,6 +15,7 @@ pub use compare::{
 };
 pub use export::{ExportError, TimesToEvents};
 pub use power::{Power, PowerInput, PowerRow, power};
+pub use rank::{PointLayout, RankError, RankFactor, RankInput, Ranked, rank};
 pub use report::{
     Findings, Group, PowerCurve, PowerPoint, PrimaryComparison, Ranks, Report, ReportError,
     ReportInput, Tornado, TornadoBar,

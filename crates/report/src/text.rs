@@ -129,7 +129,7 @@ pub(crate) fn endpoint_in_words(name: &str) -> &str {
     }
 }
 
-fn years(years: f64) -> String {
+pub(crate) fn years(years: f64) -> String {
     let text = decimal(years);
     let unit = if text == "1" { "year" } else { "years" };
     format!("{text} {unit}")

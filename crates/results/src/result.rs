@@ -157,7 +157,6 @@ fn read_checked(file: &File) -> Result<ResultFile, Fault> {
         })?;
     }
     Ok(ResultFile {
-        tables,
         identity,
         layout,
         tally,
@@ -165,6 +164,7 @@ fn read_checked(file: &File) -> Result<ResultFile, Fault> {
         shards,
         notes,
         digest,
+        tables,
     })
 }
 

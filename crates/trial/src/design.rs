@@ -5,9 +5,6 @@
 
 use reseed_stats::sensitivity::Step;
 
-/// Words of a trial file's `design`, in the order of [`Design`].
-pub(crate) const DESIGNS: [&str; 4] = ["sobol", "latin-hypercube", "morris", "saltelli"];
-
 /// Most factors: Saltelli's design takes two dimensions of the sequence for each, of 256.
 pub(crate) const FACTORS_MAX: usize = 64;
 
@@ -38,9 +35,12 @@ pub enum Design {
 }
 
 impl Design {
+    /// The words for designs in a trial file, in the order of the variants.
+    pub const NAMES: [&str; 4] = ["sobol", "latin-hypercube", "morris", "saltelli"];
+
     /// The word for it in a trial file.
     pub fn name(self) -> &'static str {
-        DESIGNS[match self {
+        Self::NAMES[match self {
             Self::Sobol => 0,
             Self::LatinHypercube { .. } => 1,
             Self::Morris => 2,

@@ -1,6 +1,6 @@
 //! Reading what a trial file says about uncertainty.
 
-use crate::design::{DESIGNS, Design, FACTORS_MAX};
+use crate::design::{Design, FACTORS_MAX};
 use crate::diagnostic::{Problems, Span, quoted, readable};
 use crate::document::{Entry, Node, Table, Value};
 use crate::drugs;
@@ -19,7 +19,7 @@ pub(crate) static UNCERTAINTY: &[Field<Plan>] = &[
     required(
         "design",
         "how points are spread over the priors",
-        Kind::Choice(&DESIGNS, |plan| &mut plan.design),
+        Kind::Choice(&Design::NAMES, |plan| &mut plan.design),
     ),
     optional(
         "points",
@@ -56,7 +56,7 @@ impl Plan {
     /// What the file would have said.
     pub(crate) fn of(design: Design) -> Self {
         Self {
-            design: DESIGNS
+            design: Design::NAMES
                 .iter()
                 .position(|name| *name == design.name())
                 .unwrap_or(0),
@@ -88,7 +88,7 @@ pub(crate) fn uncertainty(
     read_all(UNCERTAINTY, place, &mut plan, problems);
     let factors = factors(table.get("priors")?, problems);
     let points = (plan.points > 0).then_some(plan.points);
-    let design = match DESIGNS[plan.design] {
+    let design = match Design::NAMES[plan.design] {
         "latin-hypercube" => {
             if points.is_none() {
                 problems.add(

@@ -127,8 +127,8 @@ impl Uncertainty {
         design::steps(seed, self.factors.len(), trajectory)
     }
 
-    /// Random words for an analysis of the points, such as resampling.
-    pub fn words(&self, seed: u64) -> impl FnMut() -> u64 + use<> {
+    /// Random words for an analysis of a run's points, such as resampling.
+    pub fn words(seed: u64) -> impl FnMut() -> u64 + use<> {
         let mut words = design::Words::new(seed, "analysis", 0);
         move || words.next()
     }
@@ -159,7 +159,7 @@ impl Uncertainty {
         for (factor, value) in self.factors.iter().zip(values) {
             let comma = if text.is_empty() { "" } else { ", " };
             // Writing to a string cannot fail.
-            let _ = write!(text, "{comma}{}", factor.with_value(*value));
+            let _ = write!(text, "{comma}{} = {}", factor.path, factor.in_words(*value));
         }
         PointError {
             point,
@@ -194,34 +194,16 @@ impl Factor {
         }
     }
 
-    /// Names of a switch's alternatives, in the order of the prior; `None` of a number that may take any value.
-    pub fn alternatives(&self) -> Option<Vec<String>> {
+    /// A switch's alternatives, by their names and the values that stand for them, in the order of
+    /// the prior; none of a number that may take any value.
+    pub fn alternatives(&self) -> Vec<(String, f64)> {
         let Prior::Choice(values) = &self.prior else {
-            return None;
-        };
-        let name = |value: &f64| match &self.field().kind {
-            Kind::Choice(words, _) => words[position(*value, words.len())].to_owned(),
-            _ => readable(*value),
-        };
-        Some(values.iter().map(name).collect())
-    }
-
-    /// Which of the alternatives a value is.
-    pub fn alternative(&self, value: f64) -> Option<usize> {
-        let Prior::Choice(values) = &self.prior else {
-            return None;
+            return Vec::new();
         };
         values
             .iter()
-            .position(|other| other.to_bits() == value.to_bits())
-    }
-
-    /// Unit of the values; empty for pure numbers and words.
-    pub fn unit(&self) -> &'static str {
-        match &self.field().kind {
-            Kind::Number(quantity, _) => quantity.unit,
-            _ => "",
-        }
+            .map(|value| (self.in_words(*value), *value))
+            .collect()
     }
 
     fn quantity(&self) -> &'static Quantity {
@@ -282,13 +264,12 @@ impl Factor {
         described(self.field())
     }
 
-    /// `key = value` of a point, for messages.
-    fn with_value(&self, value: f64) -> String {
-        let text = match self.alternative(value).zip(self.alternatives()) {
-            Some((at, mut names)) => names.swap_remove(at),
-            None => readable(value),
-        };
-        format!("{} = {text}", self.path)
+    /// A value for people.
+    fn in_words(&self, value: f64) -> String {
+        match &self.field().kind {
+            Kind::Choice(words, _) => words[position(value, words.len())].to_owned(),
+            _ => readable(value),
+        }
     }
 }
 

@@ -5,13 +5,15 @@ use reseed_results::read_result;
 use crate::args::Extend;
 use crate::exit::Failure;
 use crate::gaps::{self, Goal, Summary};
-use crate::identity;
 use crate::output::{Chatter, grouped};
+use crate::{identity, source};
 
 pub(crate) fn extend(args: &Extend, chatter: Chatter) -> Result<(), Failure> {
     let base = read_result(&args.file)?;
-    let trial = identity::trial_of(&base)?;
+    let mut trial = identity::trial_of(&base)?;
     let patients = trial.whole_blocks(args.patients);
+    trial.patients = patients;
+    source::check_points(&trial)?;
     let end = base.ranges.last().map_or(0, |range| range.end);
     if end > patients {
         return Err(Failure::Usage(format!(

@@ -11,6 +11,7 @@ pub(crate) mod merge;
 pub(crate) mod operate;
 pub(crate) mod patient;
 pub(crate) mod power;
+pub(crate) mod rank;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod status;

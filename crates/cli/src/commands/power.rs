@@ -12,7 +12,6 @@ use reseed_trial::{Trial, VirtualTrials};
 use crate::args::{Power, VirtualPlan};
 use crate::commands::run;
 use crate::exit::Failure;
-use crate::gaps::{Goal, Summary};
 use crate::output::{Chatter, print, print_json};
 use crate::{identity, precision, source};
 
@@ -34,22 +33,7 @@ pub(crate) fn power(args: &Power, chatter: Chatter) -> Result<(), Failure> {
         .out
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("{}-power.h5", trial.name)));
-    let goal = Goal {
-        seed: trial.seed,
-        target: run::target(&trial, 0)?,
-        trial: &trial,
-        out: &out,
-        base: None,
-        force: args.force,
-    };
-    let (file, summary) = match run::finished(&goal)? {
-        Some(file) => {
-            let summary = Summary::of_trial(&trial, &out, &file);
-            (file, summary)
-        }
-        None => crate::gaps::fill(&goal, &args.work, chatter)?,
-    };
-    summary.tell("is complete", false, chatter)?;
+    let file = run::completed(&trial, &out, args.force, &args.work, chatter)?;
     tell(args, &out, &file)
 }
 
@@ -61,23 +45,15 @@ fn planned(args: &Power) -> Result<Trial, Failure> {
     let mut plan = trial.virtual_trials.take().unwrap_or_default();
     args.plan.change(&mut plan);
     trial.virtual_trials = Some(plan);
-    let mut trial = checked(&trial)?;
+    let mut trial = source::checked(&trial)?;
     if let (Some(trials), Some(block_patients), Some(plan)) =
         (args.trials, trial.block_patients, &mut trial.virtual_trials)
     {
         plan.trials_per_block = trials.div_ceil(trial.patients / block_patients);
-        trial = checked(&trial)?;
+        trial = source::checked(&trial)?;
     }
     precision::check(&trial)?;
     Ok(trial)
-}
-
-/// The trial as its own file would be read, or what is wrong with it.
-fn checked(trial: &Trial) -> Result<Trial, Failure> {
-    Ok(Trial::parse(
-        "trial with the options of the command line",
-        &trial.canonical_toml(),
-    )?)
 }
 
 fn tell(args: &Power, path: &Path, file: &ResultFile) -> Result<(), Failure> {

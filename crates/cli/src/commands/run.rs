@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use reseed_results::ResultFile;
 use reseed_trial::{Trial, looks};
 
-use crate::args::Run;
+use crate::args::{Run, Work};
 use crate::exit::Failure;
 use crate::gaps::{self, Goal, Summary};
 use crate::identity;
@@ -41,8 +41,35 @@ pub(crate) fn run(args: &Run, chatter: Chatter) -> Result<(), Failure> {
     summary.tell("is complete", args.json, chatter)
 }
 
+/// The result of a trial, simulated unless it is there already.
+pub(crate) fn completed(
+    trial: &Trial,
+    out: &Path,
+    force: bool,
+    work: &Work,
+    chatter: Chatter,
+) -> Result<ResultFile, Failure> {
+    let goal = Goal {
+        seed: trial.seed,
+        target: target(trial, 0)?,
+        trial,
+        out,
+        base: None,
+        force,
+    };
+    let (file, summary) = match finished(&goal)? {
+        Some(file) => {
+            let summary = Summary::of_trial(trial, out, &file);
+            (file, summary)
+        }
+        None => gaps::fill(&goal, work, chatter)?,
+    };
+    summary.tell("is complete", false, chatter)?;
+    Ok(file)
+}
+
 /// The patients of a run that begins with this one.
-pub(crate) fn target(trial: &Trial, first: u64) -> Result<Range<u64>, Failure> {
+fn target(trial: &Trial, first: u64) -> Result<Range<u64>, Failure> {
     if trial.whole_blocks(first) != first {
         return Err(Failure::Usage(format!(
             "patient {first} is in the middle of a block; the first patient of the next is {}",
@@ -57,7 +84,7 @@ pub(crate) fn target(trial: &Trial, first: u64) -> Result<Range<u64>, Failure> {
 
 /// The result that is at the goal's path already, if it is what is wanted. Whatever else is
 /// there stands in the way. Parts that are in it already are removed.
-pub(crate) fn finished(goal: &Goal) -> Result<Option<ResultFile>, Failure> {
+fn finished(goal: &Goal) -> Result<Option<ResultFile>, Failure> {
     let found = match gaps::existing(goal.out) {
         Err(Failure::Results(_)) if goal.force => return Ok(None),
         Err(Failure::Results(error)) => return Err(in_the_way(goal.out, &error.to_string())),

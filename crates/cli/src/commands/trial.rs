@@ -96,13 +96,15 @@ fn presets(json: bool) -> Result<(), Failure> {
     if json {
         return print_json(&presets);
     }
+    let widest = presets.iter().map(|preset| preset.name.len()).max();
+    let width = widest.unwrap_or(0);
     let lines: Vec<String> = presets
         .iter()
         .map(|preset| {
             let Preset {
                 name, title, arms, ..
             } = preset;
-            format!("{name:<12} {title} ({arms} arms)")
+            format!("{name:<width$} {title} ({arms} arms)")
         })
         .collect();
     print_lines(&lines)

@@ -67,7 +67,7 @@ fn trial_files_are_explained() {
         2,
         &[
             "no preset and no file `brest`",
-            "breast, colorectal, melanoma",
+            "breast, colorectal, melanoma, breast-targets, colorectal-targets, melanoma-targets",
         ],
     );
     bench.fails(

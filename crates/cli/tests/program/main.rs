@@ -10,6 +10,7 @@ mod keys;
 mod page;
 mod power;
 mod precision;
+mod rank;
 mod report;
 mod runs;
 mod status;

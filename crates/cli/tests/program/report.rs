@@ -200,7 +200,7 @@ fn uncertain_parameters_become_a_tornado_and_ranks() {
     for text in [
         "What the difference of IL6+IL8 depends on",
         "partial rank correlation",
-        "Ranks of the arms over 64 points",
+        "All arms: ranks over 64 points",
     ] {
         assert!(page.contains(text), "no {text}");
     }
@@ -211,7 +211,8 @@ fn uncertain_parameters_become_a_tornado_and_ranks() {
     assert!(has("shedding.home_probability,"), "{tornado}");
     assert!(has("homing.interaction: "), "{tornado}");
     // Blocking both is never worse than blocking one: it is the first of three, or equal.
-    let ranks = fs::read_to_string(bench.path("figures/ranks-local.csv")).expect("a table");
+    let ranks =
+        fs::read_to_string(bench.path("figures/ranks-local-all-arms.csv")).expect("a table");
     assert_eq!(ranks.lines().next(), Some("arm,rank 1,rank 2,rank 3"));
     assert!(
         ranks

@@ -1,4 +1,4 @@
-//! Drawing SVG. Plotting crates were tried and left: plotters places everything on whole pixels
+//! Drawing SVG. Plotting crates were looked at and left: plotters places everything on whole pixels
 //! and writes colours into every element, so that nothing can be restyled for the dark, for print
 //! or by a reader's choice; others (poloto, kuva, plotive) lack bands or classes likewise. What
 //! is left to do is small, and the scales are [`reseed_plot::Axis`].

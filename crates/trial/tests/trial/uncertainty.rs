@@ -42,6 +42,16 @@ fn drawn(uncertainty: &Uncertainty, path: &str, points: u64) -> Vec<f64> {
         .collect()
 }
 
+/// Which of so many equal parts of 0 to 1 a value lies in.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a value from 0 to 1"
+)]
+fn cell(parts: u32, value: f64) -> usize {
+    (f64::from(parts) * value) as usize
+}
+
 #[test]
 fn draws_follow_their_priors() {
     let trial = with_priors("design = \"sobol\"", PRIORS);
@@ -184,7 +194,7 @@ fn latin_hypercubes_use_each_stratum_once() {
             (37 * hypercube..37 * (hypercube + 1)).map(|point| uncertainty.point(1, point));
         let points: Vec<Vec<f64>> = points.collect();
         for factor in 0..3 {
-            let strata = points.iter().map(|point| (37.0 * point[factor]) as usize);
+            let strata = points.iter().map(|point| cell(37, point[factor]));
             let order: Vec<usize> = strata.collect();
             let mut sorted = order.clone();
             sorted.sort_unstable();
@@ -203,7 +213,7 @@ fn strata_are_in_random_order() {
     for seed in 0..2000 {
         for (point, seen) in seen.iter_mut().enumerate() {
             let value = uncertainty(&trial).point(seed, point as u64)[0];
-            seen[(10.0 * value) as usize] += 1.0;
+            seen[cell(10, value)] += 1.0;
         }
     }
     // χ² with 81 degrees of freedom: 99.9 % are below 126.
@@ -226,13 +236,13 @@ fn the_sequence_is_even() {
         for factor in 0..6 {
             let mut counts = [0; 256];
             for point in &points {
-                counts[(256.0 * point[factor]) as usize] += 1;
+                counts[cell(256, point[factor])] += 1;
             }
             assert_eq!(counts, [1; 256]);
         }
         let mut squares = [0; 256];
         for point in &points {
-            squares[(16.0 * point[0]) as usize * 16 + (16.0 * point[1]) as usize] += 1;
+            squares[cell(16, point[0]) * 16 + cell(16, point[1])] += 1;
         }
         assert_eq!(squares, [1; 256]);
     }
@@ -324,7 +334,7 @@ fn indices_of_the_ishigami_function() {
         values: &values,
         standard_errors: &vec![0.0; values.len()],
     };
-    let mut words = uncertainty.words(1);
+    let mut words = Uncertainty::words(1);
     let found = sobol_indices(outcome, 3, &mut words).expect("there are rows");
     let (alone_1, alone_2) = (0.5 * (1.0 + 0.1 * PI.powi(4) / 5.0).powi(2), 49.0 / 8.0);
     let both_1_3 = 0.01 * PI.powi(8) * (1.0 / 18.0 - 1.0 / 50.0);
@@ -413,14 +423,19 @@ fn points_make_the_patients() {
         let trial = parse(&text);
         (trial.patients, trial.block_patients)
     };
-    assert_eq!(patients(""), (512 * 4000, Some(4000)));
-    assert_eq!(patients("uncertainty.points = 100"), (400_000, Some(4000)));
+    let trial = with_priors("design = \"sobol\"\npoints = 9", PRIORS);
+    assert_eq!((trial.patients, trial.block_patients), (36_000, Some(4000)));
+    assert_eq!(patients(""), (5_120_000, Some(10_000)));
+    assert_eq!(
+        patients("uncertainty.points = 100"),
+        (1_000_000, Some(10_000))
+    );
     assert_eq!(patients("run.block_patients = 500"), (256_000, Some(500)));
     // A file that says how many patients it wants gets them.
-    assert_eq!(patients("run.patients = 10_000"), (12_000, Some(4000)));
+    assert_eq!(patients("run.patients = 10_001"), (20_000, Some(10_000)));
     assert_eq!(
-        patients("run.patients = 10_000\nuncertainty.points = 7"),
-        (12_000, Some(4000))
+        patients("run.patients = 10_001\nuncertainty.points = 7"),
+        (20_000, Some(10_000))
     );
 }
 
@@ -476,33 +491,22 @@ fn designs_say_how_points_belong_together() {
 #[test]
 fn alternatives_have_names() {
     let trial = with_priors("design = \"sobol\"", PRIORS);
-    let factors = &uncertainty(&trial).factors;
     let of = |path: &str| {
-        factors
-            .iter()
-            .find(|factor| factor.path == path)
-            .expect("it is there")
+        let factors = &uncertainty(&trial).factors;
+        let factor = factors.iter().find(|factor| factor.path == path);
+        factor.expect("it is there").alternatives()
     };
-    let filter = of("shedding.lung_filter");
+    let named = |name: &str, value| (name.to_owned(), value);
     assert_eq!(
-        filter.alternatives(),
-        Some(vec!["1".to_owned(), "0.0001".to_owned()])
+        of("shedding.lung_filter"),
+        [named("1", 1.0), named("0.0001", 1e-4)]
     );
+    // Of words the positions among all that the key may have.
     assert_eq!(
-        [filter.alternative(1e-4), filter.alternative(0.5)],
-        [Some(1), None]
+        of("homing.interaction"),
+        [named("or", 2.0), named("additive", 0.0)]
     );
-    let interaction = of("homing.interaction");
-    assert_eq!(
-        interaction.alternatives(),
-        Some(vec!["or".to_owned(), "additive".to_owned()])
-    );
-    assert_eq!(
-        [interaction.alternative(2.0), interaction.alternative(0.0)],
-        [Some(0), Some(1)]
-    );
-    assert_eq!(of("homing.scar_capture").alternatives(), None);
-    assert_eq!(of("homing.scar_capture").unit(), "");
+    assert_eq!(of("homing.scar_capture"), []);
 }
 
 #[test]
