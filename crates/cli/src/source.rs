@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use reseed_trial::Trial;
@@ -42,14 +43,16 @@ pub(crate) fn chosen(choice: &TrialChoice) -> Result<Trial, Failure> {
     chosen.precision = choice.precision.or(chosen.precision);
     chosen.seed = choice.seed.unwrap_or(chosen.seed);
     precision::check(&chosen)?;
-    check_points(&chosen)?;
     Ok(chosen)
 }
 
-/// Checks the parameters that blocks of this run would have.
-pub(crate) fn check_points(trial: &Trial) -> Result<(), Failure> {
+/// Checks the parameters that the blocks of these patients would have.
+pub(crate) fn check_points(trial: &Trial, patients: &Range<u64>) -> Result<(), Failure> {
+    let Some(block_patients) = trial.block_patients else {
+        return Ok(());
+    };
     trial
-        .check_points()
+        .check_points(patients.start / block_patients..patients.end / block_patients)
         .map_err(|error| Failure::Usage(error.to_string()))
 }
 

@@ -205,7 +205,7 @@ fn points(root: &Table, trial: &Trial, problems: &mut Problems) {
     if !problems.is_empty() {
         return;
     }
-    if let Err(error) = trial.check_points() {
+    if let Err(error) = trial.check_points(0..trial.blocks()) {
         problems.add(
             root.at(&["uncertainty", "priors"])
                 .map_or(START, |node| node.span),

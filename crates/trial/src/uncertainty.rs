@@ -1,6 +1,7 @@
 //! Parameters that are not known: their priors, and the points at which a design tries them.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use reseed_model::math;
 use reseed_model::scenario::Scenario;
@@ -308,18 +309,18 @@ impl Trial {
             .map_or(0, |block_patients| self.patients.div_ceil(block_patients))
     }
 
-    /// Checks that the points of the design that the trial's blocks take are valid trials, with
-    /// its seed; at most the first 65,536 of them, as many as a design may have.
+    /// Checks that the points of the design that these blocks take are valid trials, with the
+    /// trial's seed; at most the first 65,536 of them, as many as a design may have.
     ///
     /// # Errors
     /// [`PointError`] of the first that is not.
-    pub fn check_points(&self) -> Result<(), PointError> {
+    pub fn check_points(&self, blocks: Range<u64>) -> Result<(), PointError> {
         let Some(uncertainty) = &self.uncertainty else {
             return Ok(());
         };
-        let points = self.blocks().min(POINTS_MAX);
         let mut draft = Draft::of(self);
-        for point in 0..points {
+        let end = blocks.end.min(blocks.start.saturating_add(POINTS_MAX));
+        for point in blocks.start..end {
             let values = uncertainty.point(self.seed, point);
             // Weights that a point leaves alone are as the trial has them, not as the point before.
             draft.trial.scenario.homing = self.scenario.homing.clone();

@@ -26,6 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Failure> {
     let trial = source::chosen(&args.chosen)?;
+    source::check_points(&trial, &(0..trial.patients))?;
     let store = access::make_folder(&args.store)?;
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| args.store.join("result.h5"));

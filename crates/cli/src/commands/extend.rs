@@ -13,7 +13,7 @@ pub(crate) fn extend(args: &Extend, chatter: Chatter) -> Result<(), Failure> {
     let mut trial = identity::trial_of(&base)?;
     let patients = trial.whole_blocks(args.patients);
     trial.patients = patients;
-    source::check_points(&trial)?;
+    source::check_points(&trial, &(0..patients))?;
     let end = base.ranges.last().map_or(0, |range| range.end);
     if end > patients {
         return Err(Failure::Usage(format!(

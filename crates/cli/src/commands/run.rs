@@ -76,10 +76,11 @@ fn target(trial: &Trial, first: u64) -> Result<Range<u64>, Failure> {
             trial.whole_blocks(first)
         )));
     }
-    first
+    let end = first
         .checked_add(trial.patients)
-        .map(|end| first..end)
-        .ok_or_else(|| Failure::Usage("patient indices end at 2^64; use fewer patients".into()))
+        .ok_or_else(|| Failure::Usage("patient indices end at 2^64; use fewer patients".into()))?;
+    source::check_points(trial, &(first..end))?;
+    Ok(first..end)
 }
 
 /// The result that is at the goal's path already, if it is what is wanted. Whatever else is

@@ -515,10 +515,10 @@ fn points_are_checked_for_the_seed_that_is_used() {
         "design = \"sobol\"\npoints = 4",
         "detection.scar_cells = { min = 10, max = 1e6 }",
     );
-    assert_eq!(trial.check_points(), Ok(()));
+    assert_eq!(trial.check_points(0..trial.blocks()), Ok(()));
     trial.patients = 4000 * 65_536;
     let error = trial
-        .check_points()
+        .check_points(0..trial.blocks())
         .expect_err("one of so many is too small");
     assert!(
         error
