@@ -15,8 +15,7 @@ use reseed_stats::{
 use serde::Serialize;
 use thiserror::Error;
 
-/// Days in a year.
-const YEAR_DAYS: f64 = 365.25;
+use crate::YEAR_DAYS;
 
 /// A tally and what is needed to label it.
 #[derive(Debug, Clone, Copy)]
@@ -367,22 +366,29 @@ fn check_labels(input: &CompareInput<'_>) -> Result<(), CompareError> {
 
 /// Bins that end nearest to the times asked for, in order, each once.
 fn bins(input: &CompareInput<'_>) -> Result<Vec<usize>, CompareError> {
-    let ends = &input.edges_days[1..];
-    let horizon_days = ends.last().copied().unwrap_or(0.0);
-    let mut bins = Vec::new();
-    for &time_days in input.times_days {
-        let distance = |bin: &usize| (ends[*bin] - time_days).abs();
-        let nearest = (0..ends.len()).min_by(|a, b| distance(a).total_cmp(&distance(b)));
-        // Written so that a time that is not a number is refused too.
-        let within = time_days > 0.0 && time_days <= horizon_days;
-        bins.push(nearest.filter(|_| within).ok_or(CompareError::Time {
+    let bin = |&time_days: &f64| {
+        bin_at(input.edges_days, time_days).ok_or(CompareError::Time {
             time_days,
-            horizon_days,
-        })?);
-    }
+            horizon_days: input.edges_days.last().copied().unwrap_or(0.0),
+        })
+    };
+    let mut bins = input
+        .times_days
+        .iter()
+        .map(bin)
+        .collect::<Result<Vec<_>, _>>()?;
     bins.sort_unstable();
     bins.dedup();
     Ok(bins)
+}
+
+/// The bin that ends nearest to a time; `None` outside follow-up.
+pub(crate) fn bin_at(edges: &[f64], time: f64) -> Option<usize> {
+    let ends = &edges[1..];
+    let distance = |bin: &usize| (ends[*bin] - time).abs();
+    let nearest = (0..ends.len()).min_by(|a, b| distance(a).total_cmp(&distance(b)));
+    // Written so that a time that is not a number is refused too.
+    nearest.filter(|_| time > 0.0 && time <= ends[ends.len() - 1])
 }
 
 /// Patients that are compared together.

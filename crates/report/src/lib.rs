@@ -9,6 +9,9 @@ pub mod rank;
 mod report;
 mod text;
 
+/// Days in a year.
+const YEAR_DAYS: f64 = 365.25;
+
 pub use cohort::{Cohort, CohortError};
 pub use compare::{
     CompareError, CompareInput, ComparedArm, Comparison, Excluded, YearlyHazard, compare,

@@ -5,8 +5,8 @@
 use askama::Template;
 
 use crate::figures::canvas::STYLE as FIGURE_STYLE;
-use crate::report::{Measure, Report, endpoint_title};
-use crate::text::grouped;
+use crate::report::{Measure, Report};
+use crate::text::{endpoint_in_words, grouped};
 use reseed_stats::Endpoint;
 
 const STYLE: &str = include_str!("../templates/report.css");
@@ -58,7 +58,7 @@ struct Page<'a> {
     reason = "templates pass everything by reference"
 )]
 mod say {
-    use super::{Endpoint, Report, endpoint_title};
+    use super::{Endpoint, Report, endpoint_in_words};
     use crate::figures::style;
 
     pub(super) fn grouped(number: &u64) -> String {
@@ -71,6 +71,6 @@ mod say {
     }
 
     pub(super) fn title(endpoint: &Endpoint) -> &'static str {
-        endpoint_title(*endpoint)
+        endpoint_in_words(endpoint.name())
     }
 }

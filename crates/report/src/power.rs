@@ -10,7 +10,7 @@ use reseed_stats::{Endpoint, Estimate};
 use serde::Serialize;
 
 /// Days in a month, on average.
-const MONTH_DAYS: f64 = 365.25 / 12.0;
+const MONTH_DAYS: f64 = crate::YEAR_DAYS / 12.0;
 
 /// The virtual trials of a run and what is needed to label them.
 #[derive(Debug, Clone, Copy)]

@@ -15,10 +15,8 @@ use reseed_stats::{Endpoint, Estimate, RecordColumn};
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::YEAR_DAYS;
 use points::{FactorValues, Points};
-
-/// Days in a year.
-const YEAR_DAYS: f64 = 365.25;
 
 /// What the ends of a number are called.
 const LOWEST: &str = "lowest tenth";

@@ -67,11 +67,7 @@ impl Comparison {
     }
 
     fn header(&self) -> String {
-        let mut text = self.trial.clone();
-        if !self.title.is_empty() {
-            text = format!("{text}: {}", self.title);
-        }
-        text.push('\n');
+        let mut text = first_line(&self.trial, &self.title);
         let mut line = |label: &str, value: &str| {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{label:<10} {value}");
@@ -118,6 +114,15 @@ fn heading(row: &ComparedArm) -> String {
     )
 }
 
+/// What a text is about: the name of the trial, and its title if it has one.
+pub(crate) fn first_line(trial: &str, title: &str) -> String {
+    if title.is_empty() {
+        format!("{trial}\n")
+    } else {
+        format!("{trial}: {title}\n")
+    }
+}
+
 /// An endpoint, by its name in files.
 pub(crate) fn endpoint_in_words(name: &str) -> &str {
     match name {
@@ -129,6 +134,7 @@ pub(crate) fn endpoint_in_words(name: &str) -> &str {
     }
 }
 
+/// `5 years`, `1 year`, `2.5 years`.
 pub(crate) fn years(years: f64) -> String {
     let text = decimal(years);
     let unit = if text == "1" { "year" } else { "years" };

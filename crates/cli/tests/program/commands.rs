@@ -115,7 +115,7 @@ fn trials_are_shown_listed_and_described() {
     );
     bench.fails("trial show small.toml --source", 2, &["not a preset"]);
     let listed = bench.ok("trial presets").stdout;
-    assert_eq!(listed.lines().count(), 3, "{listed}");
+    assert_eq!(listed.lines().count(), 6, "{listed}");
     let listed = bench.ok("trial presets --json").json();
     assert_eq!(listed[0]["name"], "breast");
     let schema = bench.ok("trial schema").json();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Power, PowerRow};
-use crate::text::{NOTHING, endpoint_in_words, fixed, grouped, lay_out, number, range};
+use crate::text::{NOTHING, endpoint_in_words, first_line, fixed, grouped, lay_out, number, range};
 
 /// Heights of the points of a curve.
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -61,11 +61,7 @@ impl Power {
     }
 
     fn header(&self) -> String {
-        let mut text = self.trial.clone();
-        if !self.title.is_empty() {
-            text = format!("{text}: {}", self.title);
-        }
-        text.push('\n');
+        let mut text = first_line(&self.trial, &self.title);
         let mut line = |label: &str, value: &str| {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{label:<10} {value}");

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{Influence, InfluenceRow, Interval, RankRow, RankTable, Ranked};
-use crate::text::{NOTHING, endpoint_in_words, fixed, grouped, lay_out, number, range, years};
+use crate::text::{
+    NOTHING, endpoint_in_words, first_line, fixed, grouped, lay_out, number, range, years,
+};
 
 /// Parameters shown of each outcome.
 const SHOWN: usize = 6;
@@ -70,11 +72,7 @@ impl Ranked {
     }
 
     fn header(&self) -> String {
-        let mut text = self.trial.clone();
-        if !self.title.is_empty() {
-            text = format!("{text}: {}", self.title);
-        }
-        text.push('\n');
+        let mut text = first_line(&self.trial, &self.title);
         let mut line = |label: &str, value: &str| {
             let _ = writeln!(text, "{label:<10} {value}");
         };

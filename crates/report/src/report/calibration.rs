@@ -4,10 +4,11 @@ use reseed_stats::curve::cumulative_incidence;
 use reseed_stats::distribution::CRITICAL_95;
 use reseed_stats::{Cause, Estimate, RiskTable};
 
-use super::{Data, Group, bin_at, years_text};
+use super::{Data, Group, bin_at};
 use crate::cohort::{CohortEvent, CohortRow};
 use crate::figures::rows::{Look, Mark, Row, RowPlot};
 use crate::figures::{Figure, Table, exact, fixed, with_interval};
+use crate::text;
 
 /// For every kind of event the incidences of the cohort whose stratum and time the trial has, with
 /// the model's.
@@ -124,7 +125,11 @@ impl<'a> Compared<'a> {
             }
         });
         Row {
-            label: format!("{}, {}", self.cohort.stratum, years_text(self.cohort.years)),
+            label: format!(
+                "{}, {}",
+                self.cohort.stratum,
+                text::years(self.cohort.years)
+            ),
             text: format!(
                 "{} | {}",
                 fixed(model.value, 1),

@@ -3,10 +3,10 @@
 use reseed_stats::estimate::{Contrast, contrast, cumulative_incidence};
 use reseed_stats::{Endpoint, NumberNeededToTreat};
 
-use super::{Data, Group, endpoint_title};
+use super::{Data, Group};
 use crate::figures::rows::{Look, Mark, Row, RowPlot};
 use crate::figures::{Figure, Table, exact, fixed, with_interval};
-use crate::text::grouped;
+use crate::text::{endpoint_in_words, grouped};
 
 /// Most rows that a description goes through.
 const ROWS_TOLD: usize = 16;
@@ -70,7 +70,7 @@ pub(super) fn key(data: &Data<'_>) -> Option<Key> {
     Some(Key {
         label: format!(
             "{} within {}, {arm} against {control}",
-            endpoint_title(primary.endpoint),
+            endpoint_in_words(primary.endpoint.name()),
             data.years_text(data.primary_bin)
         ),
         difference: with_interval(
@@ -127,7 +127,7 @@ pub(super) fn forests(data: &Data<'_>) -> Vec<Forest> {
                 );
                 let title = format!(
                     "{} within {}",
-                    endpoint_title(endpoint),
+                    endpoint_in_words(endpoint.name()),
                     data.years_text(*bin)
                 );
                 forests.push(Forest {
@@ -165,7 +165,7 @@ pub(super) fn benefits(data: &Data<'_>) -> Vec<Forest> {
             let name = format!("strata-{}-{}", endpoint.name(), data.arms[arm]);
             let title = format!(
                 "{} within {}: {} against {}",
-                endpoint_title(endpoint),
+                endpoint_in_words(endpoint.name()),
                 data.years_text(bin),
                 data.arms[arm],
                 data.arms[data.control]

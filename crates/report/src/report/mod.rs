@@ -13,13 +13,11 @@ use thiserror::Error;
 
 use crate::cohort::Cohort;
 use crate::figures::{Figure, Table};
+use crate::{YEAR_DAYS, compare, text};
 pub(crate) use contrasts::{Forest, Key, Measure};
 pub(crate) use curves::Panel;
 pub(crate) use provenance::Provenance;
 pub use uncertainty::{Findings, PowerCurve, PowerPoint, Ranks, Tornado, TornadoBar};
-
-/// Days in a year.
-pub(crate) const YEAR_DAYS: f64 = 365.25;
 
 /// Groups of patients times arms that a page has room for. With 12 arms that is 30 groups, which
 /// take about 3 MB.
@@ -271,7 +269,7 @@ impl<'a> Data<'a> {
     }
 
     fn years_text(&self, bin: usize) -> String {
-        years_text(self.years(bin))
+        text::years(self.years(bin))
     }
 
     fn horizon_years(&self) -> f64 {
@@ -289,15 +287,9 @@ impl<'a> Data<'a> {
 
 /// The bin that ends nearest to a time within follow-up.
 fn bin_at(edges_years: &[f64], years: f64) -> Result<usize, ReportError> {
-    let ends = &edges_years[1..];
-    let horizon_years = ends.last().copied().unwrap_or(0.0);
-    let distance = |bin: &usize| (ends[*bin] - years).abs();
-    let nearest = (0..ends.len()).min_by(|a, b| distance(a).total_cmp(&distance(b)));
-    // Written so that a time that is not a number is refused too.
-    let within = years > 0.0 && years <= horizon_years;
-    nearest.filter(|_| within).ok_or(ReportError::Time {
+    compare::bin_at(edges_years, years).ok_or(ReportError::Time {
         years,
-        horizon_years,
+        horizon_years: edges_years.last().copied().unwrap_or(0.0),
     })
 }
 
@@ -312,21 +304,4 @@ fn groups(given: &[Group], strata: usize, arms: usize) -> (Vec<Group>, usize) {
     let mut groups = vec![all];
     groups.extend(given[..room].iter().cloned());
     (groups, given.len() - room)
-}
-
-/// `5 years`, `1 year`, `2.5 years`.
-fn years_text(years: f64) -> String {
-    let text = format!("{years:.2}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    format!("{text} {}", if text == "1" { "year" } else { "years" })
-}
-
-/// Name of an endpoint for people.
-pub(crate) fn endpoint_title(endpoint: Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::Local => "Local recurrence",
-        Endpoint::Distant => "Distant recurrence",
-        Endpoint::Rfs => "Recurrence or death",
-        Endpoint::Death => "Death of any cause",
-    }
 }
