@@ -194,7 +194,13 @@ fn outcomes_are_traced_to_what_they_depend_on() {
     assert_eq!(figures[1].name, "distant-one");
     assert_eq!(figures[1].bars[0].factor, "homing.interaction: and or or");
     assert!((figures[1].bars[0].high + 1.0).abs() < 1e-9);
-    assert_eq!(found.ranks()[0].arms[0].0, "both");
+    let ranks = found.ranks();
+    let all = ranks.iter().find(|ranks| ranks.name == "distant-all-arms");
+    assert_eq!(all.expect("ranks of all arms").arms[0].0, "both");
+    // The single targets once more for each way in which the switch is set.
+    let switched = ranks.iter().filter(|ranks| ranks.title.contains("where"));
+    let best: Vec<&str> = switched.map(|ranks| &*ranks.arms[0].0).collect();
+    assert_eq!(best, ["two", "one"]);
 }
 
 /// Trajectories of which one block is missing are left out, and others keep their own steps.

@@ -230,11 +230,26 @@ pub(crate) fn seal(data: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Opens a file that is not in use. A process that another test starts has a copy of every open
+/// file, and of its lock, until its program begins; so what was just closed may be locked for a
+/// moment.
+fn open_rw(path: &Path) -> hdf5::File {
+    let mut tries = 0;
+    loop {
+        match hdf5::File::open_rw(path) {
+            Ok(file) => return file,
+            Err(error) => assert!(tries < 500, "{error}"),
+        }
+        tries += 1;
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
 /// Changes a sealed file with the HDF5 library and seals it anew.
 pub(crate) fn tamper(path: &Path, change: impl FnOnce(&hdf5::File)) {
     let bytes = fs::read(path).unwrap();
     fs::write(path, &bytes[..bytes.len() - SEAL]).unwrap();
-    let file = hdf5::File::open_rw(path).unwrap();
+    let file = open_rw(path);
     change(&file);
     file.close().unwrap();
     fs::write(path, seal(&fs::read(path).unwrap())).unwrap();
