@@ -27,7 +27,7 @@ pub(crate) fn write(path: &Path, text: &str, readers: Readers) -> Result<(), Fai
     write_by(path, readers, text_of(path, text))
 }
 
-/// As [`write`], piece by piece.
+/// As `write`, piece by piece.
 pub(crate) fn write_by(
     path: &Path,
     readers: Readers,
