@@ -486,7 +486,7 @@ pub(crate) struct Export {
 /// all arms and sizes.
 ///
 /// With a trial, it is simulated as by `reseed run`. With a result file of `reseed power`, `run` or
-/// `coordinate` whose trial has a table [virtual_trials], what it holds is printed. If the trial
+/// `coordinate` whose trial has a table `[virtual_trials]`, what it holds is printed. If the trial
 /// has uncertain parameters, power is averaged over them: assurance.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -538,7 +538,7 @@ pub(crate) struct Power {
 /// Rank therapies over what is not known: the probability that each is the best
 ///
 /// Every block of patients lives under parameters of its own, drawn from the priors in the trial's
-/// table [uncertainty] by a design. Arms are ranked by their difference from the control at every
+/// table `[uncertainty]` by a design. Arms are ranked by their difference from the control at every
 /// point: over all points, and within each alternative of each structural switch. The outcomes are
 /// then traced to the parameters, as the design allows: rank correlations (sobol,
 /// latin-hypercube), Sobol indices (saltelli), elementary effects (morris).
@@ -595,7 +595,7 @@ pub(crate) struct Rank {
 }
 
 /// A plan of virtual trials; each option stands for the key of this name in the table
-/// [virtual_trials] of a trial file.
+/// `[virtual_trials]` of a trial file.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "The plan of the trials [defaults: the trial file's]")]
 pub(crate) struct VirtualPlan {
