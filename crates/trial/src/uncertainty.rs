@@ -303,6 +303,11 @@ impl Trial {
         draft.trial.scenario
     }
 
+    /// What a patient lives under, by index.
+    pub fn scenario_of_patient(&self, seed: u64, index: u64) -> Scenario {
+        self.scenario_of_block(seed, index / self.block_patients.unwrap_or(u64::MAX))
+    }
+
     /// Number of the trial's blocks.
     pub fn blocks(&self) -> u64 {
         self.block_patients

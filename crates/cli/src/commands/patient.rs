@@ -95,7 +95,7 @@ fn names(trial: &Trial) -> Vec<&str> {
 }
 
 fn tell(trial: &Trial, seed: u64, index: u64, only: Option<usize>) -> Story {
-    let mut simulator = Simulator::new(&trial.scenario, seed);
+    let mut simulator = Simulator::new(&trial.scenario_of_patient(seed, index), seed);
     let person = simulator.simulate(PatientIndex(index)).clone();
     let names = names(trial);
     let shown: Vec<usize> = (0..person.courses.len())

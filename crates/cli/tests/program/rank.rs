@@ -134,3 +134,28 @@ fn what_cannot_be_ranked_is_told() {
         ],
     );
 }
+
+#[test]
+fn a_patient_is_replayed_under_the_parameters_of_its_block() {
+    let bench = bench();
+    bench.ok("run targets.toml --patients 1000 --records --out a.h5");
+    bench.ok("export a.h5 --records adtte.csv --endpoint rfs");
+    let table = fs::read_to_string(bench.path("adtte.csv")).expect("a table");
+    let mut lines = table
+        .lines()
+        .map(|line| line.split(',').collect::<Vec<_>>());
+    let head = lines.next().expect("a head");
+    let at = |name: &str| head.iter().position(|column| *column == name).expect(name);
+    let (subject, arm, days) = (at("USUBJID"), at("TRTP"), at("AVAL"));
+    let control = lines.filter(|line| line[arm] == "control");
+    let rows: Vec<Vec<&str>> = control.step_by(60).collect();
+    assert!(rows.len() > 10, "{table}");
+    for row in rows {
+        let (_, index) = row[subject].rsplit_once('-').expect("an index");
+        let replayed = bench.ok(&format!("patient a.h5 --index {index} --json"));
+        let found = json(&replayed.stdout)["arms"][0]["first_event_day"].clone();
+        let recorded: f64 = row[days].parse().expect("a time");
+        let difference = found.as_f64().expect("a time") - recorded;
+        assert!(difference.abs() < 1e-9, "patient {index}: {found}");
+    }
+}
