@@ -5,7 +5,7 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-use reseed_trial::Trial;
+use reseed_trial::{DAYS_PER_YEAR, Trial};
 
 use crate::args::TrialChoice;
 use crate::exit::Failure;
@@ -54,6 +54,31 @@ pub(crate) fn check_points(trial: &Trial, patients: &Range<u64>) -> Result<(), F
     trial
         .check_points(patients.start / block_patients..patients.end / block_patients)
         .map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// Position of an arm that the command line names.
+pub(crate) fn arm(trial: &Trial, name: &str) -> Result<usize, Failure> {
+    trial.arm(name).ok_or_else(|| {
+        Failure::Usage(format!(
+            "there is no arm `{name}`; the trial has {}",
+            arm_names(trial).join(", ")
+        ))
+    })
+}
+
+pub(crate) fn arm_names(trial: &Trial) -> Vec<&str> {
+    let arms = trial.scenario.arms.iter();
+    arms.map(|arm| arm.name.as_str()).collect()
+}
+
+/// Times at which a command compares arms, days from resection: those that it was given in years,
+/// or the trial's.
+pub(crate) fn compared_days(years: &[f64], trial: &Trial) -> Vec<f64> {
+    if years.is_empty() {
+        trial.compare_days.clone()
+    } else {
+        years.iter().map(|years| years * DAYS_PER_YEAR).collect()
+    }
 }
 
 /// The trial that a command line has changed, as its own file would be read.

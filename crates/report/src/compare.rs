@@ -15,7 +15,7 @@ use reseed_stats::{
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::YEAR_DAYS;
+use crate::{YEAR_DAYS, finite};
 
 /// A tally and what is needed to label it.
 #[derive(Debug, Clone, Copy)]
@@ -682,8 +682,4 @@ impl Limited {
             upper: finite(ratio.interval.1),
         }
     }
-}
-
-fn finite(value: f64) -> Option<f64> {
-    value.is_finite().then_some(value)
 }

@@ -335,10 +335,8 @@ fn column<'a>(
     name: &'static str,
     width: usize,
 ) -> Result<&'a RecordValues, ExportError> {
-    let found = records
-        .iter()
-        .find(|column| column.name == name && column.width == width);
-    found
+    RecordColumn::named(records, name)
+        .filter(|column| column.width == width)
         .map(|column| &column.values)
         .ok_or(ExportError::Column(name))
 }

@@ -12,6 +12,11 @@ mod text;
 /// Days in a year.
 const YEAR_DAYS: f64 = 365.25;
 
+/// A number for JSON, which has none that is infinite or unknown.
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
 pub use cohort::{Cohort, CohortError};
 pub use compare::{
     CompareError, CompareInput, ComparedArm, Comparison, Excluded, YearlyHazard, compare,

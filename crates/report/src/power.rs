@@ -9,8 +9,10 @@ use reseed_stats::virtual_trial::Design;
 use reseed_stats::{Endpoint, Estimate};
 use serde::Serialize;
 
+use crate::{YEAR_DAYS, finite};
+
 /// Days in a month, on average.
-const MONTH_DAYS: f64 = crate::YEAR_DAYS / 12.0;
+const MONTH_DAYS: f64 = YEAR_DAYS / 12.0;
 
 /// The virtual trials of a run and what is needed to label them.
 #[derive(Debug, Clone, Copy)]
@@ -177,8 +179,7 @@ fn row(input: &PowerInput<'_>, arm: usize, size: usize) -> PowerRow {
     let design = input.design;
     let found = PowerEstimate::new(input.blocks, arm, size);
     let control_patients = design.control_patients[size];
-    let ratio = |log: f64| finite(log.exp());
-    let (lower, upper) = found.interval(found.end_log_ratio);
+    let (ratio, (lower, upper)) = found.ratio(found.end_log_ratio);
     let months = Estimate {
         value: found.days.value / MONTH_DAYS,
         standard_error: found.days.standard_error / MONTH_DAYS,
@@ -207,10 +208,10 @@ fn row(input: &PowerInput<'_>, arm: usize, size: usize) -> PowerRow {
             design.treated_share(),
             design.alpha,
         )),
-        hazard_ratio: ratio(found.end_log_ratio.value),
-        hazard_ratio_lower: ratio(lower),
-        hazard_ratio_upper: ratio(upper),
-        reported_hazard_ratio: ratio(found.log_ratio.value),
+        hazard_ratio: finite(ratio),
+        hazard_ratio_lower: finite(lower),
+        hazard_ratio_upper: finite(upper),
+        reported_hazard_ratio: finite(found.ratio(found.log_ratio).0),
         end_events: finite(found.end_events.value),
         events: finite(found.events.value),
         patients: finite(found.patients.value),
@@ -218,8 +219,4 @@ fn row(input: &PowerInput<'_>, arm: usize, size: usize) -> PowerRow {
         months: finite(months.value),
         months_standard_error: finite(months.standard_error),
     }
-}
-
-fn finite(value: f64) -> Option<f64> {
-    value.is_finite().then_some(value)
 }

@@ -15,7 +15,7 @@ use reseed_stats::{Endpoint, Estimate, RecordColumn};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::YEAR_DAYS;
+use crate::{YEAR_DAYS, finite};
 use points::{FactorValues, Points};
 
 /// What the ends of a number are called.
@@ -475,8 +475,4 @@ fn interval(found: Ranged) -> Interval {
         lower: finite(found.interval.0),
         upper: finite(found.interval.1),
     }
-}
-
-fn finite(value: f64) -> Option<f64> {
-    value.is_finite().then_some(value)
 }

@@ -26,7 +26,7 @@ pub use error::{Conflict, ResultsError};
 pub use folder::{Disk, Folder};
 pub use layout::{HistogramAxis, Layout, RunIdentity};
 pub use part::{
-    Attempt, Part, PartFile, PartInfo, read_blocks, read_part, read_part_of, read_records,
+    Attempt, Part, PartFile, PartInfo, Records, read_blocks, read_part, read_part_of, read_records,
     write_part,
 };
 pub use records::INDEX_COLUMN;

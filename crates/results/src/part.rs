@@ -226,7 +226,65 @@ pub fn read_records(
     path: &Path,
     rows: Option<Range<u64>>,
 ) -> Result<Vec<RecordColumn>, ResultsError> {
-    read_table(path, Table::Patients, rows)
+    let records = Records::open(path)?;
+    records.read(rows.unwrap_or(0..records.rows()))
+}
+
+/// The records of a part or result file, which is checked once and read by pieces.
+pub struct Records {
+    path: PathBuf,
+    table: TableReader,
+    head: TableHead,
+    /// Its datasets are open as long as it is.
+    _file: File,
+}
+
+impl Records {
+    /// Opens a file and checks its seal and the heads of its columns.
+    ///
+    /// # Errors
+    /// [`ResultsError`] as for [`read_part`].
+    pub fn open(path: &Path) -> Result<Self, ResultsError> {
+        Self::of(path, Table::Patients)
+    }
+
+    fn of(path: &Path, table: Table) -> Result<Self, ResultsError> {
+        let (file, format) = open_sealed(path)?;
+        let open = || -> Result<(TableReader, TableHead), Fault> {
+            let layout = read_layout(&file, format)?;
+            let table = TableReader::open(&file, format, table)?;
+            let head = table.head(&layout)?;
+            Ok((table, head))
+        };
+        let (table, head) = open().map_err(|fault| fault.reading(path))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            table,
+            head,
+            _file: file,
+        })
+    }
+
+    /// Whether the file keeps none.
+    pub fn is_empty(&self) -> bool {
+        self.head.columns.is_empty()
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> u64 {
+        self.table.rows()
+    }
+
+    /// Reads rows into memory.
+    ///
+    /// # Errors
+    /// [`ResultsError`] if there are no such rows, they are too many to read at once, or the file
+    /// cannot be read.
+    pub fn read(&self, rows: Range<u64>) -> Result<Vec<RecordColumn>, ResultsError> {
+        let read = self.head.check_size(&rows);
+        read.and_then(|()| self.table.read(rows))
+            .map_err(|fault| fault.reading(&self.path))
+    }
 }
 
 /// Reads the table of blocks of a part or result file into memory; no columns without blocks.
@@ -234,23 +292,8 @@ pub fn read_records(
 /// # Errors
 /// [`ResultsError`] as for [`read_part`].
 pub fn read_blocks(path: &Path) -> Result<Vec<RecordColumn>, ResultsError> {
-    read_table(path, Table::Blocks, None)
-}
-
-fn read_table(
-    path: &Path,
-    table: Table,
-    rows: Option<Range<u64>>,
-) -> Result<Vec<RecordColumn>, ResultsError> {
-    let (file, format) = open_sealed(path)?;
-    let read = || -> Result<Vec<RecordColumn>, Fault> {
-        let layout = read_layout(&file, format)?;
-        let table = TableReader::open(&file, format, table)?;
-        let head = table.head(&layout)?;
-        head.check_size(rows.as_ref())?;
-        table.read(rows.unwrap_or(0..table.rows()))
-    };
-    read().map_err(|fault| fault.reading(path))
+    let blocks = Records::of(path, Table::Blocks)?;
+    blocks.read(0..blocks.rows())
 }
 
 /// Every patient of the range was screened, and nobody else.

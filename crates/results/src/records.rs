@@ -216,10 +216,9 @@ pub(crate) struct TableHead {
 }
 
 impl TableHead {
-    /// Checks that so many rows, all if `None`, may be read into memory: a file can claim more than
-    /// it holds.
-    pub(crate) fn check_size(&self, rows: Option<&Range<u64>>) -> Result<(), Fault> {
-        let rows = rows.map_or(self.rows, |rows| rows.end.saturating_sub(rows.start));
+    /// Checks that so many rows may be read into memory: a file can claim more than it holds.
+    pub(crate) fn check_size(&self, rows: &Range<u64>) -> Result<(), Fault> {
+        let rows = rows.end.saturating_sub(rows.start);
         let width: usize = self.columns.iter().map(|column| column.width).sum();
         let values = rows.saturating_mul(width as u64);
         ensure(values <= VALUES_MAX, || {

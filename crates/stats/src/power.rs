@@ -285,10 +285,8 @@ fn whole_numbers<'a>(
     name: &Named,
     width: usize,
 ) -> Result<&'a [u64], PowerError> {
-    match &named(columns, name, width)?.values {
-        RecordValues::U64(values) => Ok(values),
-        _ => Err(PowerError::Unsuited(name.0)),
-    }
+    let values = named(columns, name)?.counts(width);
+    values.ok_or(PowerError::Unsuited(name.0))
 }
 
 fn numbers<'a>(
@@ -296,24 +294,12 @@ fn numbers<'a>(
     name: &Named,
     width: usize,
 ) -> Result<&'a [f64], PowerError> {
-    match &named(columns, name, width)?.values {
-        RecordValues::F64(values) => Ok(values),
-        _ => Err(PowerError::Unsuited(name.0)),
-    }
+    let values = named(columns, name)?.numbers(width);
+    values.ok_or(PowerError::Unsuited(name.0))
 }
 
-fn named<'a>(
-    columns: &'a [RecordColumn],
-    name: &Named,
-    width: usize,
-) -> Result<&'a RecordColumn, PowerError> {
-    let column = columns.iter().find(|column| column.name == name.0);
-    let column = column.ok_or(PowerError::Missing(name.0))?;
-    if column.width == width {
-        Ok(column)
-    } else {
-        Err(PowerError::Unsuited(name.0))
-    }
+fn named<'a>(columns: &'a [RecordColumn], name: &Named) -> Result<&'a RecordColumn, PowerError> {
+    RecordColumn::named(columns, name.0).ok_or(PowerError::Missing(name.0))
 }
 
 /// A share of the trials.
@@ -409,9 +395,12 @@ impl PowerEstimate {
         }
     }
 
-    /// The 95 % interval of one of the means.
-    pub fn interval(&self, mean: Estimate) -> (f64, f64) {
-        mean.plain_interval(critical(self.blocks))
+    /// The geometric mean of hazard ratios, from the mean of their logarithms, and its 95 %
+    /// interval.
+    pub fn ratio(&self, log_ratio: Estimate) -> (f64, (f64, f64)) {
+        let (lower, upper) = log_ratio.plain_interval(critical(self.blocks));
+        let ratio = core_math::exp;
+        (ratio(log_ratio.value), (ratio(lower), ratio(upper)))
     }
 }
 

@@ -17,6 +17,27 @@ pub struct RecordColumn {
 }
 
 impl RecordColumn {
+    /// The column of this name.
+    pub fn named<'a>(columns: &'a [Self], name: &str) -> Option<&'a Self> {
+        columns.iter().find(|column| column.name == name)
+    }
+
+    /// The values, if they are counts of 64 bits, so many to a row.
+    pub fn counts(&self, width: usize) -> Option<&[u64]> {
+        match &self.values {
+            RecordValues::U64(values) if self.width == width => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The values, if they are floating point, so many to a row.
+    pub fn numbers(&self, width: usize) -> Option<&[f64]> {
+        match &self.values {
+            RecordValues::F64(values) if self.width == width => Some(values),
+            _ => None,
+        }
+    }
+
     /// Number of patients, if the values fill whole rows.
     pub fn rows(&self) -> Option<usize> {
         let len = self.values.len();

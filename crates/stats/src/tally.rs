@@ -37,6 +37,13 @@ impl Endpoint {
             Self::Death => "death",
         }
     }
+
+    /// The endpoint of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|endpoint| endpoint.name() == name)
+    }
 }
 
 /// Kinds of first event, in the order of the `cause` axis.
@@ -485,9 +492,8 @@ impl Tally {
                 return Err(TallyError::Overflow(mine.name.clone()));
             }
         }
-        let mut other = other.clone();
-        for (mine, theirs) in self.slots().into_iter().zip(other.slots()) {
-            for (a, b) in mine.iter_mut().zip(theirs.iter()) {
+        for (mine, theirs) in self.slots().into_iter().zip(other.tables()) {
+            for (a, b) in mine.iter_mut().zip(theirs.values) {
                 *a += *b;
             }
         }
@@ -628,9 +634,8 @@ impl Tally {
 
     /// The exits of either arm by kind and part, less those that differ, are the same patients.
     fn check_joint(&self, arm: usize, endpoint: Endpoint) -> Result<(), TallyError> {
-        let all: Vec<usize> = (0..self.shape.strata).collect();
-        let control = self.exits_by_cell(&all, self.shape.control, endpoint);
-        let treated = self.exits_by_cell(&all, arm, endpoint);
+        let control = self.exits_by_cell(self.shape.control, endpoint);
+        let treated = self.exits_by_cell(arm, endpoint);
         let cells = self.shape.exit_cells();
         let joint = self.joint(arm, endpoint);
         let sum =
@@ -653,20 +658,14 @@ impl Tally {
         Ok(())
     }
 
-    /// Exits from an endpoint's risk set by kind and part, pooled over strata.
-    pub(crate) fn exits_by_cell(
-        &self,
-        strata: &[usize],
-        arm: usize,
-        endpoint: Endpoint,
-    ) -> Vec<u64> {
+    /// Exits from an endpoint's risk set by kind and part, all strata together.
+    fn exits_by_cell(&self, arm: usize, endpoint: Endpoint) -> Vec<u64> {
         let parts = self.shape.parts();
         let mut cells = Vec::with_capacity(self.shape.exit_cells());
         for kind in ExitKind::ALL {
             for part in &parts {
-                let counts = strata
-                    .iter()
-                    .flat_map(|stratum| &self.exits(*stratum, arm, endpoint, kind)[part.clone()]);
+                let counts = (0..self.shape.strata)
+                    .flat_map(|stratum| &self.exits(stratum, arm, endpoint, kind)[part.clone()]);
                 cells.push(counts.fold(0u64, |sum, count| sum.saturating_add(*count)));
             }
         }

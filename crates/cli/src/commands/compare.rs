@@ -7,12 +7,12 @@ use reseed_report::{
 };
 use reseed_results::{ResultFile, read_result};
 use reseed_stats::Endpoint;
-use reseed_trial::DAYS_PER_YEAR;
 
 use crate::args::{ALL_COLUMNS, Compare, Compared};
 use crate::exit::Failure;
 use crate::identity;
 use crate::output::{print, print_json};
+use crate::source;
 
 /// Width of the table where there is no terminal, columns.
 const WIDTH: u16 = 160;
@@ -38,12 +38,6 @@ pub(crate) fn comparison(
     hazards: bool,
 ) -> Result<Comparison, Failure> {
     let trial = identity::described(file)?;
-    let given = what.years.iter().map(|years| years * DAYS_PER_YEAR);
-    let times_days: Vec<f64> = if what.years.is_empty() {
-        trial.compare_days.clone()
-    } else {
-        given.collect()
-    };
     compare_arms(&CompareInput {
         trial: &trial.name,
         title: &trial.title,
@@ -54,7 +48,7 @@ pub(crate) fn comparison(
         strata: &file.layout.strata,
         exclusions: &file.layout.exclusions,
         edges_days: &file.layout.edges_days,
-        times_days: &times_days,
+        times_days: &source::compared_days(&what.years, &trial),
         endpoints: &endpoints(what),
         by_stratum: what.by_stratum,
         hazards,

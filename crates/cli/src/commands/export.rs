@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use reseed_report::{ExportError, TimesToEvents};
-use reseed_results::{ResultFile, read_records, read_result};
+use reseed_results::{Records, ResultFile, read_result};
 
 use crate::args::Export;
 use crate::commands::compare::{comparison, endpoints};
@@ -56,7 +56,8 @@ fn write_records(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let source = &args.what.file;
-    if read_records(source, Some(0..0))?.is_empty() {
+    let records = Records::open(source)?;
+    if records.is_empty() {
         return Err(Failure::Usage(format!(
             "{} has no records of its patients; run the trial again with --records",
             source.display()
@@ -67,12 +68,13 @@ fn write_records(
     let (arms, strata) = (&file.layout.arms, &file.layout.strata);
     let table = TimesToEvents::new(out, &trial.name, arms, strata, &endpoints);
     let mut table = table.map_err(refused(path))?;
-    let patients: u64 = file.tally.enrolled().iter().sum();
+    let patients = records.rows();
     let mut next = 0;
     while next < patients {
         let end = patients.min(next + PATIENTS_PER_PIECE);
-        let records = read_records(source, Some(next..end))?;
-        table.add(&records).map_err(refused(path))?;
+        table
+            .add(&records.read(next..end)?)
+            .map_err(refused(path))?;
         next = end;
     }
     table.finish().map_err(refused(path))

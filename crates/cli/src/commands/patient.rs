@@ -58,7 +58,7 @@ pub(crate) fn patient(args: &Patient) -> Result<(), Failure> {
     let only = args
         .arm
         .as_deref()
-        .map(|name| position(&trial, name))
+        .map(|name| source::arm(&trial, name))
         .transpose()?;
     let story = tell(&trial, seed, args.index, only);
     if args.json {
@@ -69,9 +69,8 @@ pub(crate) fn patient(args: &Patient) -> Result<(), Failure> {
 }
 
 fn trial_and_seed(name: &str) -> Result<(Trial, u64), Failure> {
-    let path = Path::new(name);
-    if path.extension().is_some_and(|extension| extension == "h5") {
-        let file = read_result(path)?;
+    if source::is_result(name) {
+        let file = read_result(Path::new(name))?;
         let trial = identity::trial_of(&file)?;
         return Ok((trial, file.identity.seed));
     }
@@ -80,24 +79,10 @@ fn trial_and_seed(name: &str) -> Result<(Trial, u64), Failure> {
     Ok((trial, seed))
 }
 
-fn position(trial: &Trial, arm: &str) -> Result<usize, Failure> {
-    trial.arm(arm).ok_or_else(|| {
-        Failure::Usage(format!(
-            "there is no arm `{arm}`; the trial has {}",
-            names(trial).join(", ")
-        ))
-    })
-}
-
-fn names(trial: &Trial) -> Vec<&str> {
-    let arms = trial.scenario.arms.iter();
-    arms.map(|arm| arm.name.as_str()).collect()
-}
-
 fn tell(trial: &Trial, seed: u64, index: u64, only: Option<usize>) -> Story {
     let mut simulator = Simulator::new(&trial.scenario_of_patient(seed, index), seed);
     let person = simulator.simulate(PatientIndex(index)).clone();
-    let names = names(trial);
+    let names = source::arm_names(trial);
     let shown: Vec<usize> = (0..person.courses.len())
         .filter(|arm| only.is_none_or(|only| only == *arm))
         .collect();

@@ -93,17 +93,7 @@ fn chosen(args: &Power, trial: &Trial) -> Result<Vec<usize>, Failure> {
     if args.arm.is_empty() {
         return Ok((0..trial.scenario.arms.len()).collect());
     }
-    let position = |name: &String| {
-        trial.arm(name).ok_or_else(|| {
-            let arms: Vec<&str> = (trial.scenario.arms.iter())
-                .map(|arm| arm.name.as_str())
-                .collect();
-            Failure::Usage(format!(
-                "there is no arm `{name}`; arms are {}",
-                arms.join(", ")
-            ))
-        })
-    };
+    let position = |name: &String| source::arm(trial, name);
     args.arm.iter().map(position).collect()
 }
 
@@ -162,7 +152,7 @@ impl VirtualPlan {
             .as_ref()
             .and_then(named)
             .unwrap_or(plan.spending);
-        let named = |name: &String| Endpoint::ALL.into_iter().find(|one| one.name() == name);
-        plan.endpoint = self.endpoint.as_ref().and_then(named).or(plan.endpoint);
+        let endpoint = self.endpoint.as_deref().and_then(Endpoint::named);
+        plan.endpoint = endpoint.or(plan.endpoint);
     }
 }

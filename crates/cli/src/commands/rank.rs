@@ -89,10 +89,7 @@ impl Rank {
 
 fn tell(args: &Rank, path: &Path, file: &ResultFile) -> Result<(), Failure> {
     let trial = identity::described(file)?;
-    let endpoint = args.endpoint.as_ref().and_then(|name| {
-        let mut endpoints = Endpoint::ALL.into_iter();
-        endpoints.find(|endpoint| endpoint.name() == name)
-    });
+    let endpoint = args.endpoint.as_deref().and_then(Endpoint::named);
     let endpoint = endpoint.unwrap_or(trial.primary.endpoint);
     let mut traced = vec![trial.scenario.control];
     traced.extend(groups(&trial).first().map_or(&[][..], |(_, arms)| arms));

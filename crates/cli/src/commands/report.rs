@@ -6,13 +6,14 @@ use std::path::Path;
 
 use reseed_report::{Cohort, Group, PrimaryComparison, Report, ReportError, ReportInput};
 use reseed_results::read_result;
-use reseed_trial::{DAYS_PER_YEAR, Strata, Trial};
+use reseed_trial::{Strata, Trial};
 
 use crate::args;
 use crate::exit::Failure;
 use crate::findings::findings;
 use crate::identity;
 use crate::output::Chatter;
+use crate::source;
 use crate::whole::{self, Readers};
 
 /// What the beginning of every report has.
@@ -40,12 +41,6 @@ pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failur
         Some(path) => Some(read_cohort(path)?),
         None => Cohort::built_in(&trial.name),
     };
-    let given = args.years.iter().map(|years| years * DAYS_PER_YEAR);
-    let times_days: Vec<f64> = if args.years.is_empty() {
-        trial.compare_days.clone()
-    } else {
-        given.collect()
-    };
     let file_name = args.file.file_name().unwrap_or_default().to_string_lossy();
     let report = Report::of(&ReportInput {
         file: &file,
@@ -54,7 +49,7 @@ pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failur
         title: args.title.as_ref().unwrap_or(&trial.title),
         trial_toml: &trial.canonical_toml(),
         groups: &groups(&trial.strata),
-        times_days: &times_days,
+        times_days: &source::compared_days(&args.years, &trial),
         primary: primary(&trial),
         cohort: cohort.as_ref(),
         findings: &findings(&args.file, &file, &trial)?,

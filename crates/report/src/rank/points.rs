@@ -2,7 +2,7 @@
 
 use reseed_stats::ranking::Differences;
 use reseed_stats::sensitivity::{Factor, Outcome};
-use reseed_stats::{ENDPOINTS, RecordColumn, RecordValues};
+use reseed_stats::{ENDPOINTS, RecordColumn};
 
 use super::{RankError, RankFactor, RankInput};
 
@@ -66,13 +66,12 @@ impl Points {
         if input.factors.is_empty() || input.blocks.is_empty() {
             return Err(RankError::Certain);
         }
-        let table = Table(input.blocks);
         let (arms, factors) = (input.arms.len(), input.factors.len());
-        let index = table.whole("index")?;
-        let enrolled = table.whole("enrolled")?;
-        let parameters = table.floats("parameter", factors)?;
+        let index = counts(input.blocks, "index")?;
+        let enrolled = counts(input.blocks, "enrolled")?;
+        let parameters = numbers(input.blocks, "parameter", factors)?;
         let estimates = ["incidence", "difference", "difference_standard_error"]
-            .map(|name| table.floats(name, arms * ENDPOINTS));
+            .map(|name| numbers(input.blocks, name, arms * ENDPOINTS));
         let [incidences, differences, standard_errors] = estimates;
         if !index.is_sorted_by(|a, b| a < b) {
             return Err(RankError::Damaged("its blocks are not in order".to_owned()));
@@ -186,34 +185,26 @@ fn spread(places: &[Option<usize>], width: usize, value: impl Fn(usize, usize) -
     places.iter().flat_map(point).collect()
 }
 
-/// The columns of a table, by name.
-struct Table<'a>(&'a [RecordColumn]);
+fn column<'a>(columns: &'a [RecordColumn], name: &str) -> Result<&'a RecordColumn, RankError> {
+    RecordColumn::named(columns, name)
+        .ok_or_else(|| RankError::Damaged(format!("it has no column {name}")))
+}
 
-impl<'a> Table<'a> {
-    fn column(&self, name: &str) -> Result<&'a RecordColumn, RankError> {
-        let mut columns = self.0.iter();
-        columns
-            .find(|column| column.name == name)
-            .ok_or_else(|| RankError::Damaged(format!("it has no column {name}")))
-    }
+fn counts<'a>(columns: &'a [RecordColumn], name: &str) -> Result<&'a [u64], RankError> {
+    let problem = || RankError::Damaged(format!("{name} is not of whole numbers"));
+    column(columns, name)?.counts(1).ok_or_else(problem)
+}
 
-    fn whole(&self, name: &str) -> Result<&'a [u64], RankError> {
-        match &self.column(name)?.values {
-            RecordValues::U64(values) => Ok(values),
-            _ => Err(RankError::Damaged(format!(
-                "{name} is not of whole numbers"
-            ))),
-        }
-    }
-
-    fn floats(&self, name: &str, width: usize) -> Result<&'a [f64], RankError> {
-        let column = self.column(name)?;
-        match &column.values {
-            RecordValues::F64(values) if column.width == width => Ok(values),
-            _ => Err(RankError::Damaged(format!(
-                "{name} has {} values in a row, not {width}",
-                column.width
-            ))),
-        }
-    }
+fn numbers<'a>(
+    columns: &'a [RecordColumn],
+    name: &str,
+    width: usize,
+) -> Result<&'a [f64], RankError> {
+    let column = column(columns, name)?;
+    column.numbers(width).ok_or_else(|| {
+        RankError::Damaged(format!(
+            "{name} has {} values in a row, not {width}",
+            column.width
+        ))
+    })
 }
