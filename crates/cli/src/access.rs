@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reseed_coordinator::serve::{self, TlsFiles, Transport};
-use reseed_protocol::channel::{AuthorizedChannel, Connect, Target};
+use reseed_protocol::channel::{AuthorizedChannel, Connect, Whereabouts};
 use reseed_protocol::credentials::{Identity, Token};
 use reseed_protocol::wire::coordinator_client::CoordinatorClient;
 use reseed_protocol::{MESSAGE_BYTES_MAX, Refusal};
@@ -26,19 +26,47 @@ const SERVER: &str = "server";
 /// How long an operator waits for an answer, and for the next report of many.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
+/// File of a store in which its coordinator writes its address.
+const ADDRESS: &str = "address";
+/// Folder of a store with the keys that `reseed launch` makes.
+const KEYS: &str = "keys";
+
 /// The coordinator that the command line names. `role` is whose certificate to take from a
 /// folder of keys.
-pub(crate) fn target(access: &Access, role: &str) -> Result<Target, Failure> {
+pub(crate) fn coordinator(access: &Access, role: &str) -> Result<Whereabouts, Failure> {
     let own = explicit(access.certificate.as_ref(), access.key.as_ref());
-    let identity = own.or_else(|| access.keys.as_ref().map(|folder| pair(folder, role)));
+    let keys = access.keys.clone().or_else(|| store_keys(access));
+    let identity = own.or_else(|| keys.as_ref().map(|folder| pair(folder, role)));
     let connect = Connect {
-        url: access.connect.clone(),
-        ca: authority(access.ca.as_ref(), access.keys.as_ref()),
+        url: access.connect.clone().unwrap_or_default(),
+        ca: authority(access.ca.as_ref(), keys.as_ref()),
         identity,
         token: access.token.clone(),
         insecure: access.insecure,
     };
-    Ok(connect.check()?)
+    Ok(match &access.store {
+        Some(store) => Whereabouts::Written {
+            file: address_file(store),
+            connect,
+        },
+        None => Whereabouts::Known(connect.check()?),
+    })
+}
+
+/// The keys of a launched run are in its store.
+fn store_keys(access: &Access) -> Option<PathBuf> {
+    let keys = keys_folder(access.store.as_ref()?);
+    keys.is_dir().then_some(keys)
+}
+
+/// Where a coordinator writes its address.
+pub(crate) fn address_file(store: &Path) -> PathBuf {
+    store.join(ADDRESS)
+}
+
+/// Where a launched run has its keys.
+pub(crate) fn keys_folder(store: &Path) -> PathBuf {
+    store.join(KEYS)
 }
 
 /// How the command line wants a coordinator to be protected.
@@ -104,7 +132,7 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 pub(crate) async fn operator(
     access: &Access,
 ) -> Result<CoordinatorClient<AuthorizedChannel>, Failure> {
-    let channel = target(access, OPERATOR)?.connect().await?;
+    let channel = coordinator(access, OPERATOR)?.connect().await?;
     Ok(CoordinatorClient::new(channel)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX))

@@ -221,6 +221,16 @@ pub(crate) struct Coordinate {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: String,
 
+    /// Name or address by which workers that read it in the store reach this machine [default:
+    /// that of --listen, or this machine's name]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) advertise: Option<String>,
+
+    /// Seconds to wait for a store that another process has open, such as a predecessor on a
+    /// machine that is lost
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=604_800))]
+    pub(crate) patience: u64,
+
     /// Result file [default: result.h5 in the store]
     #[arg(long, short, value_name = "FILE.h5")]
     pub(crate) out: Option<PathBuf>,
@@ -280,12 +290,19 @@ pub(crate) struct ServerSecurity {
 
 /// How to reach a coordinator.
 #[derive(Debug, Clone, Args)]
+#[group(skip)]
 pub(crate) struct Access {
     /// Address of the coordinator: http://HOST:PORT (loopback) or https://HOST:PORT
-    #[arg(long, value_name = "URL")]
-    pub(crate) connect: String,
+    #[arg(long, value_name = "URL", required_unless_present = "store")]
+    pub(crate) connect: Option<String>,
 
-    /// Folder that `reseed keys` made: the authority and this process's certificate
+    /// Store of the coordinator, on a file system that both see: its address is read there, again
+    /// whenever it is lost
+    #[arg(long, value_name = "DIR", conflicts_with = "connect")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Folder that `reseed keys` made: the authority and this process's certificate [default: keys
+    /// in --store, if there]
     #[arg(long, value_name = "DIR")]
     pub(crate) keys: Option<PathBuf>,
 
@@ -315,7 +332,8 @@ pub(crate) struct Access {
 /// Takes shards of a trial from a coordinator, computes them on all cores and delivers the
 /// results, until the run is complete. A lost coordinator is looked for, and finished parts are
 /// kept for it. On SIGTERM (preemption, node drain) or Ctrl-C the worker hands back what it
-/// cannot finish in its grace time, and exits with 0; a second signal ends it at once.
+/// cannot finish in its grace time, and exits with 3; a second signal ends it at once. An operator's
+/// `reseed drain` ends it with 0.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

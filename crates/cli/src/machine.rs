@@ -5,9 +5,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What reports and the provenance call this process.
 pub(crate) fn process() -> String {
-    let host = rustix::system::uname();
-    let name = host.nodename().to_string_lossy();
-    format!("{name} (process {})", std::process::id())
+    format!("{} (process {})", host(), std::process::id())
+}
+
+/// Name of this machine.
+pub(crate) fn host() -> String {
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
 }
 
 /// This machine, for reports.

@@ -9,9 +9,10 @@
 //! [`Target::connect`].
 
 use std::error::Error;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,9 @@ const KEEP_ALIVE_MAX: Duration = Duration::from_secs(5);
 /// Largest header list of an answer, bytes.
 const HEADERS_LEN_MAX: u32 = 16 << 10;
 
+/// Longest content of a file with an address, bytes.
+const ADDRESS_LEN_MAX: u64 = 1 << 10;
+
 /// Calls with the caller's token, if there is one, over a connection that mends itself.
 pub type AuthorizedChannel = InterceptedService<Channel, Bearer>;
 
@@ -78,6 +82,18 @@ pub enum ConnectError {
         problem: &'static str,
         /// What to do about it.
         suggestion: &'static str,
+    },
+    /// No coordinator has written where it is.
+    #[error(
+        "cannot find the coordinator (no address in {}: {source}), check that it runs and uses \
+         this store",
+        file.display()
+    )]
+    Nowhere {
+        /// File of the address.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
     },
     /// A certificate, key or token cannot be used.
     #[error(transparent)]
@@ -141,7 +157,10 @@ impl ConnectError {
 
     /// Whether the same attempt may succeed later without anybody changing anything here.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Silent { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Silent { .. } | Self::Nowhere { .. }
+        )
     }
 }
 
@@ -238,6 +257,73 @@ pub fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
+/// Where a coordinator is.
+#[derive(Debug, Clone)]
+pub enum Whereabouts {
+    /// At this address.
+    Known(Target),
+    /// At the address in a file, which is another one whenever the coordinator has been started
+    /// on another machine.
+    Written {
+        /// The file.
+        file: PathBuf,
+        /// How to connect to whatever address is there.
+        connect: Connect,
+    },
+}
+
+impl Whereabouts {
+    /// Connects to the coordinator, wherever it is now.
+    ///
+    /// # Errors
+    /// As [`Target::connect`], and if there is no address.
+    pub async fn connect(&self) -> Result<AuthorizedChannel, ConnectError> {
+        match self {
+            Self::Known(target) => target.connect().await,
+            Self::Written { file, connect } => {
+                let path = file.clone();
+                let read = blocking(move || read_address(&path)).await;
+                let url = read.map_err(|source| ConnectError::Nowhere {
+                    file: file.clone(),
+                    source,
+                })?;
+                let connect = Connect {
+                    url,
+                    ..connect.clone()
+                };
+                connect.check()?.connect().await
+            }
+        }
+    }
+
+    /// Whether the same attempt may succeed later. A coordinator that is killed in the middle of an
+    /// answer looks like none, and an address in a file may be somebody else's by now.
+    pub fn may_pass(&self, error: &ConnectError) -> bool {
+        error.may_pass()
+            || matches!(error, ConnectError::Foreign { .. })
+            || matches!(
+                (self, error),
+                (Self::Written { .. }, ConnectError::Untrusted { .. })
+            )
+    }
+
+    /// What to call it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Known(target) => target.connect.url.clone(),
+            Self::Written { file, .. } => format!("the coordinator in {}", file.display()),
+        }
+    }
+}
+
+fn read_address(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?
+        .take(ADDRESS_LEN_MAX)
+        .read_to_string(&mut text)?;
+    Ok(text.trim().to_owned())
+}
+
 /// A coordinator that may be connected to as was asked.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -248,11 +334,6 @@ pub struct Target {
 }
 
 impl Target {
-    /// Address of the coordinator, as given.
-    pub fn url(&self) -> &str {
-        &self.connect.url
-    }
-
     /// Connects, and waits for a first answer: only that shows that the coordinator took the
     /// caller's certificate. Whether it lets the caller do anything is for the first call to say.
     ///

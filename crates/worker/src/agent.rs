@@ -203,8 +203,11 @@ pub enum Action {
 pub enum Outcome {
     /// The run is complete.
     Finished,
-    /// It was asked to leave, and left nothing behind that the coordinator counts on.
+    /// An operator asked it to leave, and it left nothing behind that the coordinator counts on.
     Left,
+    /// The same before the end of its work: it was told to stop, or its machine is taken away. In
+    /// another place it would go on.
+    Stopped,
     /// The run has failed.
     RunFailed(String),
     /// The coordinator will not have this worker.
@@ -678,13 +681,13 @@ impl Agent {
                     matches!(work.stage, Stage::Computing { .. })
                 });
                 if now >= until || self.work.is_empty() {
-                    return self.exit(Outcome::Left, actions);
+                    return self.exit(Outcome::Stopped, actions);
                 }
             }
             Some(Ending::Stop { .. }) => {
                 self.hand_back_queue(actions);
                 if self.work.is_empty() {
-                    return self.exit(Outcome::Left, actions);
+                    return self.exit(Outcome::Stopped, actions);
                 }
             }
             Some(Ending::Drain(outcome)) => {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-use reseed_protocol::channel::{AuthorizedChannel, ConnectError, Target};
+use reseed_protocol::channel::{AuthorizedChannel, Whereabouts};
 use reseed_protocol::messages::{
     Answer, Ask, Failed, PartHeader, Pulse, PulseAnswer, Receipt, Registration, Release, Session,
     Welcome,
@@ -34,12 +34,11 @@ pub(crate) struct Line {
 impl Line {
     /// Connects and introduces the worker.
     pub(crate) async fn register(
-        target: &Target,
+        coordinator: &Whereabouts,
         registration: Registration,
     ) -> Result<(Self, Welcome), Refusal> {
-        let channel = target.connect().await.map_err(|error| {
-            // A coordinator that is killed in the middle of an answer looks like none.
-            let kind = if error.may_pass() || matches!(error, ConnectError::Foreign { .. }) {
+        let channel = coordinator.connect().await.map_err(|error| {
+            let kind = if coordinator.may_pass(&error) {
                 Kind::Unreachable
             } else {
                 Kind::Denied

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use reseed_protocol::channel::Target;
+use reseed_protocol::channel::Whereabouts;
 use reseed_protocol::messages::{
     Ask, Failed, Held, Machine, PartHeader, Pulse, Registration, Release, RunSpec, Session,
     Versions, Welcome,
@@ -34,8 +34,8 @@ const FAREWELL_MAX: Duration = Duration::from_secs(3);
 /// A worker to be.
 #[derive(Debug)]
 pub struct Config {
-    /// The coordinator.
-    pub target: Target,
+    /// Where the coordinator is.
+    pub coordinator: Whereabouts,
     /// Random bytes that nobody else knows.
     pub session: Session,
     /// Name in reports.
@@ -162,7 +162,7 @@ impl Driver {
                 tracing::info!(
                     worker = welcome.worker,
                     "registered with {}",
-                    self.config.target.url()
+                    self.config.coordinator.name()
                 );
                 self.line = Some(line);
                 Event::Registered(welcome)
@@ -273,9 +273,9 @@ impl Driver {
             machine: self.config.machine.clone(),
             holding,
         };
-        let (target, tell) = (self.config.target.clone(), self.tell.clone());
+        let (coordinator, tell) = (self.config.coordinator.clone(), self.tell.clone());
         tokio::spawn(async move {
-            let message = match Line::register(&target, registration).await {
+            let message = match Line::register(&coordinator, registration).await {
                 Ok(connected) => Message::Connected(Box::new(connected)),
                 Err(refusal) => {
                     tracing::warn!("cannot register: {refusal}");

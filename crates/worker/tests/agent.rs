@@ -192,7 +192,7 @@ fn a_stop_hands_back_the_queue_and_then_what_takes_too_long() {
         "{actions:?}"
     );
     let actions = agent.handle(Event::Aborted { range: 10..20 }, 8_201);
-    assert_eq!(actions, [Action::Leave, Action::Exit(Outcome::Left)]);
+    assert_eq!(actions, [Action::Leave, Action::Exit(Outcome::Stopped)]);
 }
 
 #[test]
@@ -427,7 +427,7 @@ fn a_worker_stops_before_its_machine_is_taken_away() {
     let handed_back = [Action::Abort { range }, Action::Release { attempts }];
     assert_eq!((now, said), (24_000, handed_back.into()));
     let actions = agent.handle(Event::Aborted { range: 0..10 }, 24_050);
-    assert_eq!(actions, [Action::Leave, Action::Exit(Outcome::Left)]);
+    assert_eq!(actions, [Action::Leave, Action::Exit(Outcome::Stopped)]);
 }
 
 #[test]

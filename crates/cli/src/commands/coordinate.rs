@@ -1,14 +1,16 @@
 //! `reseed coordinate`: a trial over many workers.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reseed_coordinator::serve::{Coordination, Ending, Limits, Listener, Merge};
-use reseed_coordinator::{Attempt, AuditKey, Rules, Terms};
+use reseed_coordinator::{Attempt, AuditKey, OpenError, Rules, Terms};
 use reseed_protocol::status::StatusReport;
-use reseed_results::{Layout, ResultFile};
+use reseed_results::{Layout, ResultFile, ResultsError};
 use reseed_trial::Trial;
 
 use crate::args::Coordinate;
@@ -17,12 +19,15 @@ use crate::gaps::Summary;
 use crate::identity::{self, ENGINE_VERSION};
 use crate::output::{Chatter, grouped};
 use crate::progress::Meter;
+use crate::whole::{self, Readers};
 use crate::{access, gaps, machine, precision, shards, signals, source};
 
 /// Files that a coordinator has open at most: parts on their way in, and the store's own.
 const FILES_MAX: usize = 512;
 /// Between two looks at a flag that a signal sets.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Between two attempts to open a store that another process has open.
+const OPEN_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Failure> {
     let trial = source::chosen(&args.chosen)?;
@@ -34,7 +39,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
         return finished_before(&trial, &out, &file, args.json, chatter);
     }
     let stop = signals::stop_flag()?;
-    let coordination = Coordination::open(&store, terms(args, &trial, &store)?, &owner())?;
+    let coordination = open(args, terms(args, &trial, &store)?, &stop, chatter)?;
     for warning in &coordination.opening().warnings {
         chatter.say(&format!("warning: {warning}"));
     }
@@ -49,7 +54,9 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
     let mut meter = Meter::new(chatter.progress, trial.patients, resumed);
     let ending = access::runtime()?.block_on(async {
         let listener = Listener::bind(address, security, limits())?;
-        announce(&coordination, &listener, &trial, chatter);
+        let url = url(args, &listener);
+        announce(&coordination, &url, &trial, chatter);
+        let _address = Address::write(&store, url)?;
         let watch = |report: &StatusReport| show(&mut meter, report);
         Ok::<_, Failure>(
             coordination
@@ -159,7 +166,75 @@ fn notes(trial: &Trial) -> Vec<(String, String)> {
         .collect()
 }
 
-fn announce(coordination: &Coordination, listener: &Listener, trial: &Trial, chatter: Chatter) {
+/// Opens the store, once it is free.
+fn open(
+    args: &Coordinate,
+    terms: Terms,
+    stop: &AtomicBool,
+    chatter: Chatter,
+) -> Result<Coordination, Failure> {
+    let until = Instant::now() + Duration::from_secs(args.patience);
+    let mut told = false;
+    loop {
+        match Coordination::open(&args.store, terms.clone(), &owner()) {
+            Err(error @ OpenError::Results(ResultsError::Locked { .. })) => {
+                if Instant::now() >= until || stop.load(Ordering::Relaxed) {
+                    return Err(error.into());
+                }
+                if !told {
+                    chatter.say(&format!("waiting up to {} s: {error}", args.patience));
+                    told = true;
+                }
+                thread::sleep(OPEN_EVERY);
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+/// Where workers find this coordinator.
+fn url(args: &Coordinate, listener: &Listener) -> String {
+    let address = listener.address();
+    let host = args.advertise.clone().unwrap_or_else(|| {
+        if address.ip().is_unspecified() {
+            machine::host()
+        } else {
+            address.ip().to_string()
+        }
+    });
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host
+    };
+    format!("{}://{host}:{}", listener.scheme(), address.port())
+}
+
+/// The address in the store, for as long as somebody answers there.
+struct Address {
+    file: PathBuf,
+    url: String,
+}
+
+impl Address {
+    fn write(store: &Path, url: String) -> Result<Self, Failure> {
+        let file = access::address_file(store);
+        whole::write(&file, &format!("{url}\n"), Readers::All)?;
+        Ok(Self { file, url })
+    }
+}
+
+impl Drop for Address {
+    /// A successor's address stays.
+    fn drop(&mut self) {
+        if fs::read_to_string(&self.file).is_ok_and(|text| text.trim() == self.url) {
+            // If it stays, whoever reads it finds nobody there and looks again.
+            let _ = fs::remove_file(&self.file);
+        }
+    }
+}
+
+fn announce(coordination: &Coordination, url: &str, trial: &Trial, chatter: Chatter) {
     let opening = coordination.opening();
     if opening.patients_resumed > 0 {
         chatter.say(&format!(
@@ -169,12 +244,10 @@ fn announce(coordination: &Coordination, listener: &Listener, trial: &Trial, cha
         ));
     }
     chatter.say(&format!(
-        "{}: {} patients in {} shards; workers: reseed work --connect {}://{}",
+        "{}: {} patients in {} shards; workers: reseed work --connect {url}",
         trial.name,
         grouped(trial.patients - opening.patients_resumed),
         opening.shards,
-        listener.scheme(),
-        listener.address()
     ));
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn work(args: &JoinWork, chatter: Chatter) -> Result<(), Failure> {
         "{}: {threads} {} for {}",
         config.name,
         if threads == 1 { "thread" } else { "threads" },
-        config.target.url()
+        config.coordinator.name()
     ));
     let spool = config.spool.clone();
     let worked = access::runtime()?.block_on(reseed_worker::work(config, raised(stop)));
@@ -46,9 +46,14 @@ pub(crate) fn work(args: &JoinWork, chatter: Chatter) -> Result<(), Failure> {
             Ok(())
         }
         Outcome::Left => {
-            chatter.say("left as asked");
+            chatter.say("left as an operator asked");
             Ok(())
         }
+        Outcome::Stopped => Err(Failure::Interrupted(
+            "left before the run is complete (told to stop, or the machine is taken away), start \
+             it again to go on"
+                .into(),
+        )),
         Outcome::RunFailed(problem) => Err(Failure::RunFailed(problem)),
         Outcome::Refused(problem) => Err(Failure::Unreachable(problem)),
         Outcome::Unreachable(problem) => Err(Failure::Unreachable(format!(
@@ -73,7 +78,7 @@ fn config(args: &JoinWork) -> Result<Config, Failure> {
         env::temp_dir().join(name)
     };
     Ok(Config {
-        target: access::target(&args.access, access::WORKER)?,
+        coordinator: access::coordinator(&args.access, access::WORKER)?,
         session,
         name: name(args)?,
         versions: Versions {

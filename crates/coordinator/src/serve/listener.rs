@@ -107,7 +107,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections_max: 20_000,
+            connections_max: 16_384,
             handshakes_max: 2_000,
             handshake_time_max: Duration::from_secs(10),
             stranger_time_max: Duration::from_secs(30),

@@ -97,7 +97,7 @@ impl World {
             Outcome::RunFailed(_) => self.has_failed,
             Outcome::Refused(_) => character.has_another_version,
             Outcome::Broken(_) => self.log.counts().of(Fault::DiskFull) > 0,
-            Outcome::Left | Outcome::Unreachable(_) => true,
+            Outcome::Left | Outcome::Stopped | Outcome::Unreachable(_) => true,
         };
         if !is_fair {
             self.log.accuse(format_args!(

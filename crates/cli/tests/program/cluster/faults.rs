@@ -100,8 +100,8 @@ impl<'a> Cluster<'a> {
             KillWorker => self.replace(which).kill(),
             TerminateWorker => {
                 self.workers[which].signal("TERM");
-                let said = self.replace(which).ends(0);
-                assert!(said.contains("left as asked"), "{said}");
+                let said = self.replace(which).ends(3);
+                assert!(said.contains("told to stop"), "{said}");
             }
             KillCoordinator => {
                 self.coordinator.take().expect("there is one").kill();
@@ -188,8 +188,8 @@ fn a_worker_that_is_terminated_hands_back_its_shards() {
     let first = Process::start(&bench, &format!("work --connect {url} --threads 1"));
     wait_for_parts(&bench.path("s"), 3);
     first.signal("TERM");
-    let said = first.ends(0);
-    assert!(said.contains("left as asked"), "{said}");
+    let said = first.ends(3);
+    assert!(said.contains("told to stop"), "{said}");
     let counts = &status(&bench, &url)["counts"];
     assert_eq!(counts["shards_leased"], 0, "{counts}");
     assert_eq!(counts["leases_lost"], 0, "{counts}");

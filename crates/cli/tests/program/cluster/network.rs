@@ -143,7 +143,7 @@ fn a_worker_is_cut_off(mut divided: Divided<'_>, cut: Cut) {
     wait_for_parts(&store, count_parts(&store) + 20);
     // What is left is for the one that was cut off.
     near.signal("TERM");
-    near.ends(0);
+    near.ends(3);
     if cut == Cut::Long {
         far.waits_to_say("cannot register");
     }
