@@ -322,7 +322,9 @@ impl House {
             let _ = stopped.await;
         };
         let task = tokio::spawn(async {
-            let ended = coordination.run(listener, merge, stopped, |_| {}).await;
+            let ended = coordination
+                .run(listener, merge, stopped, Duration::ZERO, |_| {})
+                .await;
             ended.expect("it is stopped");
         });
         Self {

@@ -39,7 +39,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
         return finished_before(&trial, &out, &file, args.json, chatter);
     }
     let stop = signals::stop_flag()?;
-    let coordination = open(args, terms(args, &trial, &store)?, &stop, chatter)?;
+    let coordination = open(args, &terms(args, &trial, &store)?, &stop, chatter)?;
     for warning in &coordination.opening().warnings {
         chatter.say(&format!("warning: {warning}"));
     }
@@ -51,6 +51,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
     let security = access::server(&args.security)?;
     let address = access::address(&args.listen)?;
     let resumed = coordination.opening().patients_resumed;
+    let grace = Duration::from_secs(args.grace.into());
     let mut meter = Meter::new(chatter.progress, trial.patients, resumed);
     let ending = access::runtime()?.block_on(async {
         let listener = Listener::bind(address, security, limits())?;
@@ -60,7 +61,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
         let watch = |report: &StatusReport| show(&mut meter, report);
         Ok::<_, Failure>(
             coordination
-                .run(listener, merge, raised(stop), watch)
+                .run(listener, merge, raised(stop), grace, watch)
                 .await?,
         )
     })?;
@@ -169,7 +170,7 @@ fn notes(trial: &Trial) -> Vec<(String, String)> {
 /// Opens the store, once it is free.
 fn open(
     args: &Coordinate,
-    terms: Terms,
+    terms: &Terms,
     stop: &AtomicBool,
     chatter: Chatter,
 ) -> Result<Coordination, Failure> {

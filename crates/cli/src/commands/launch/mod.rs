@@ -1,0 +1,5 @@
+//! `reseed launch`: a trial on a cluster that others schedule.
+
+mod slurm;
+
+pub(crate) use slurm::slurm;
