@@ -15,3 +15,4 @@ mod report;
 mod runs;
 mod status;
 mod telemetry;
+mod version;
