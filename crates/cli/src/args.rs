@@ -32,13 +32,8 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// Print the version
-    #[arg(long, short = 'V')]
-    pub(crate) version: bool,
-
-    /// With --version, print also what the program is built from and for
-    #[arg(long, requires = "version")]
-    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) which: Which,
 
     /// Form of the log
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
@@ -61,6 +56,19 @@ pub(crate) struct Cli {
     /// Show no progress
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
+}
+
+/// Which program this is, instead of a command.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(crate) struct Which {
+    /// Print the version
+    #[arg(long, short = 'V')]
+    pub(crate) version: bool,
+
+    /// With --version, print also what the program is built from and for
+    #[arg(long, requires = "version")]
+    pub(crate) verbose: bool,
 }
 
 /// Form of the log.

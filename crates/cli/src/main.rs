@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 
 fn answer(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
-        _ if cli.version => version::version(cli.verbose),
+        _ if cli.which.version => version::version(cli.which.verbose),
         Some(command) => dispatch(command, output::Chatter::new(cli)),
         None => Cli::command()
             .error(
