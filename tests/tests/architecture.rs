@@ -65,7 +65,10 @@ const TESTS: &str = "reseed-tests";
 /// Libraries of others that the lower crates may use: none of them reads files, clocks or the
 /// network. A new one is a decision to be taken here.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("reseed-model", &["core-math", "rand_chacha", "rand_core"]),
+    (
+        "reseed-model",
+        &["core-math", "multiversion", "rand_chacha", "rand_core"],
+    ),
     ("reseed-stats", &["core-math", "thiserror"]),
     ("reseed-plot", &[]),
     (

@@ -23,13 +23,17 @@ use crate::exit;
 #[command(
     name = "reseed",
     version,
+    disable_version_flag = true,
     max_term_width = 100,
     arg_required_else_help = true,
     after_long_help = examples(),
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) which: Which,
 
     /// Form of the log
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
@@ -52,6 +56,19 @@ pub(crate) struct Cli {
     /// Show no progress
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
+}
+
+/// Which program this is, instead of a command.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(crate) struct Which {
+    /// Print the version
+    #[arg(long, short = 'V')]
+    pub(crate) version: bool,
+
+    /// With --version, print also what the program is built from and for
+    #[arg(long, requires = "version")]
+    pub(crate) verbose: bool,
 }
 
 /// Form of the log.
@@ -110,6 +127,7 @@ pub(crate) enum Command {
     Digest(Digest),
     Keys(Keys),
     Completions(Completions),
+    Man(Man),
 }
 
 /// Simulate a trial into a result file
@@ -948,6 +966,17 @@ Example:
 pub(crate) struct Completions {
     /// For which shell
     pub(crate) shell: Shell,
+}
+
+/// Write manual pages: one for the program and one for each command
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  reseed man ~/.local/share/man/man1")]
+pub(crate) struct Man {
+    /// Folder for the pages; made if it is absent
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
 }
 
 fn spending_parser() -> PossibleValuesParser {

@@ -43,11 +43,14 @@ pub(crate) fn open_files_max() -> usize {
     })
 }
 
-/// Vector extensions that this processor has.
+/// Vector extensions that this processor has, of those that make a difference to speed.
 #[cfg(target_arch = "x86_64")]
-fn cpu_features() -> Vec<String> {
+pub(crate) fn cpu_features() -> Vec<String> {
     let found = [
+        ("ssse3", is_x86_feature_detected!("ssse3")),
+        ("sse4.1", is_x86_feature_detected!("sse4.1")),
         ("sse4.2", is_x86_feature_detected!("sse4.2")),
+        ("avx", is_x86_feature_detected!("avx")),
         ("avx2", is_x86_feature_detected!("avx2")),
         ("fma", is_x86_feature_detected!("fma")),
         ("avx512f", is_x86_feature_detected!("avx512f")),
@@ -57,6 +60,17 @@ fn cpu_features() -> Vec<String> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn cpu_features() -> Vec<String> {
+pub(crate) fn cpu_features() -> Vec<String> {
     Vec::new()
+}
+
+/// Those of them that the simulation makes use of here: random words are drawn with the widest of
+/// AVX2, AVX, SSE4.1 and SSSE3, exponentials and logarithms computed with fused operations.
+pub(crate) fn cpu_features_used() -> Vec<String> {
+    let found = cpu_features();
+    let has = |name: &&str| found.iter().any(|there| there == name);
+    let words = ["avx2", "avx", "sse4.1", "ssse3"].into_iter().find(has);
+    let functions = Some("fma").filter(has);
+    let used = words.into_iter().chain(functions);
+    used.map(str::to_owned).collect()
 }

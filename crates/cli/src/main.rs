@@ -18,12 +18,14 @@ mod signals;
 mod source;
 mod telemetry;
 mod timeline;
+mod version;
 mod whole;
 
 use std::panic;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Cli, Command, Launch};
 use crate::exit::{Exit, Failure};
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let _telemetry = logging::start(cli.log, cli.log_format);
     // A panic is a fault of this program; its message is printed by then.
-    let exit = match panic::catch_unwind(|| dispatch(&cli)) {
+    let exit = match panic::catch_unwind(|| answer(&cli)) {
         Ok(Ok(())) => Exit::Done,
         Ok(Err(failure)) => {
             output::report(&failure);
@@ -43,9 +45,21 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-fn dispatch(cli: &Cli) -> Result<(), Failure> {
-    let chatter = output::Chatter::new(cli);
+fn answer(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
+        _ if cli.which.version => version::version(cli.which.verbose),
+        Some(command) => dispatch(command, output::Chatter::new(cli)),
+        None => Cli::command()
+            .error(
+                ErrorKind::MissingSubcommand,
+                "a command is needed, such as `run`",
+            )
+            .exit(),
+    }
+}
+
+fn dispatch(command: &Command, chatter: output::Chatter) -> Result<(), Failure> {
+    match command {
         Command::Run(args) => commands::run::run(args, chatter),
         Command::Coordinate(args) => commands::coordinate::coordinate(args, chatter),
         Command::Work(args) => commands::work::work(args, chatter),
@@ -66,5 +80,6 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Digest(args) => commands::digest::digest(args),
         Command::Keys(args) => commands::keys::keys(args, chatter),
         Command::Completions(args) => commands::completions::completions(args),
+        Command::Man(args) => commands::man::man(args),
     }
 }

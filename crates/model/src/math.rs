@@ -3,9 +3,13 @@
 //! The platform's `exp` and `ln` change with the processor (section 8, promise 5). The engine's
 //! two hot functions are written here in IEEE arithmetic, fused only where it says so, so that
 //! the compiler can inline them and every machine gives the same bits: a fused operation is
-//! rounded once, whether the processor has it or a library stands in. They are within two and a
-//! half units in the last place. The rest are the correctly rounded functions of CORE-MATH, which
+//! rounded once, whether the processor has it or a library stands in. A program that is built for
+//! every x86-64 processor has both functions twice, with fused instructions and without, and takes
+//! those that the processor has; the bits are the same. They are within two and a half units in
+//! the last place. The rest are the correctly rounded functions of CORE-MATH, which
 //! also serve as the reference in the tests. With feature `count`, evaluations are counted for the benchmark's floor.
+
+use multiversion::multiversion;
 
 /// Work counted on this thread since the start, with feature `count`.
 #[cfg(feature = "count")]
@@ -105,6 +109,12 @@ pub fn exp(x: f64) -> f64 {
     if x.abs().to_bits() >= LARGEST.to_bits() {
         return exp_rare(x);
     }
+    exp_common(x)
+}
+
+/// e^x for moderate x.
+#[multiversion(targets("x86_64+fma"), dispatcher = "direct")]
+fn exp_common(x: f64) -> f64 {
     let shifted = x.mul_add(STEPS as f64 * std::f64::consts::LOG2_E, ROUND);
     let steps = shifted - ROUND;
     let r = steps.mul_add(-STEP_LOW, steps.mul_add(-STEP_HIGH, x));
@@ -182,6 +192,12 @@ pub fn ln(x: f64) -> f64 {
     if x.to_bits().wrapping_sub(LEAST) >= f64::INFINITY.to_bits() - LEAST {
         return ln_rare(x);
     }
+    ln_common(x)
+}
+
+/// The logarithm of a positive, normal number.
+#[multiversion(targets("x86_64+fma"), dispatcher = "direct")]
+fn ln_common(x: f64) -> f64 {
     // x = 2^exponent · m with m between √½ and √2; ln m = ln c + ln(1 + r).
     let shifted = x.to_bits().wrapping_sub(SQRT_HALF_BITS);
     let mantissa = shifted & 0x000f_ffff_ffff_ffff;

@@ -88,6 +88,12 @@ const TEXTS_AT_ONCE: usize = 256;
 const TEXT_BYTES_MAX: usize = 256;
 const TEXTS_BYTES_MORE: usize = 16 << 20;
 
+/// Version of the HDF5 library in this program.
+pub fn hdf5_version() -> String {
+    let (major, minor, release) = hdf5::library_version();
+    format!("{major}.{minor}.{release}")
+}
+
 /// Opens a file for reading. No locks: files are never changed once they have their name, and
 /// some network file systems have none.
 pub(crate) fn open(path: &Path) -> Result<hdf5::File, Fault> {

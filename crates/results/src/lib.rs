@@ -24,6 +24,7 @@ mod whole;
 pub use digest::{Digest, part_digest, result_digest};
 pub use error::{Conflict, ResultsError};
 pub use folder::{Disk, Folder};
+pub use hdf::hdf5_version;
 pub use layout::{HistogramAxis, Layout, RunIdentity};
 pub use part::{
     Attempt, Part, PartFile, PartInfo, Records, read_blocks, read_part, read_part_of, read_records,

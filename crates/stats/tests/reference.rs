@@ -2,8 +2,8 @@
 //!
 //! `reference/` has the scripts, simulated patients, and the golden values that the scripts found
 //! (`reference/regenerate`). The records of public cohorts are not kept here: they come from R's
-//! package when the test runs. So these tests need R and lifelines: `deploy/with-tools --python
-//! --r`.
+//! package when the test runs. So these tests need R and lifelines: `deploy/with-tools
+//! --tests`.
 
 mod reference {
     pub(crate) mod estimates;

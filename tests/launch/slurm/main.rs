@@ -1,6 +1,6 @@
 //! `reseed launch slurm` on a real Slurm: whatever happens to a job, its result is that of `reseed run`.
 //!
-//! Needs root, without which it says that it is not run, and what `deploy/with-tools --slurm` brings.
+//! Needs root, without which it says that it is not run, and what `deploy/with-tools --tests` brings.
 
 mod cluster;
 mod run;

@@ -8,6 +8,7 @@ pub(crate) mod export;
 pub(crate) mod extend;
 pub(crate) mod keys;
 pub(crate) mod launch;
+pub(crate) mod man;
 pub(crate) mod merge;
 pub(crate) mod operate;
 pub(crate) mod patient;

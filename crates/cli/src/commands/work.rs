@@ -146,7 +146,7 @@ mod tests {
 
     fn parsed(line: &str) -> JoinWork {
         match Cli::parse_from(line.split_whitespace()).command {
-            Command::Work(args) => args,
+            Some(Command::Work(args)) => args,
             other => panic!("{other:?}"),
         }
     }

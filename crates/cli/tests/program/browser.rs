@@ -36,13 +36,13 @@ impl Drop for Browser {
 }
 
 impl Browser {
-    /// Starts the browser that `deploy/with-tools --browser` names, with an empty page.
+    /// Starts the browser that `deploy/with-tools --tests` names, with an empty page.
     pub(crate) fn start() -> Self {
         let program = env::var("CHROME")
             .ok()
             .filter(|program| !program.is_empty());
         let program = program.expect(
-            "there is no browser: run the tests with `deploy/with-tools --browser`, or name the \
+            "there is no browser: run the tests with `deploy/with-tools --tests`, or name the \
              program of Chromium or Chrome in the variable CHROME",
         );
         let profile = tempfile::tempdir().expect("room");

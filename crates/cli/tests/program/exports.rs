@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::bench::Bench;
 
 const HELP: &str = "this test needs R with survival and Python with pandas: run it with \
-                    deploy/with-tools --python --r";
+                    deploy/with-tools --tests";
 
 /// Survival of the arms at five years as R's survival package finds it in the patients.
 const SURVIVAL: &str = r#"

@@ -16,3 +16,4 @@ mod report;
 mod runs;
 mod status;
 mod telemetry;
+mod version;

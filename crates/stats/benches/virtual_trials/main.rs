@@ -1,7 +1,7 @@
 //! How many virtual trials a second are drawn and analysed, and how many R's `survival` analyses.
 //!
 //! ```sh
-//! deploy/with-tools --r cargo bench --package reseed-stats --bench virtual_trials
+//! deploy/with-tools --tests cargo bench --package reseed-stats --bench virtual_trials
 //! ```
 //!
 //! Both sides get the same trials of 2 × 200 patients and must find the same. Ours includes
@@ -129,7 +129,7 @@ fn as_csv(trials: &[Vec<Vec<ObservedTime>>]) -> String {
 fn analyse_in_r(file: &Path) -> (f64, Vec<[f64; 2]>) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/virtual_trials/trials.R");
     let output = Command::new("Rscript").arg(script).arg(file).output();
-    let output = output.expect("Rscript starts: run this with deploy/with-tools --r");
+    let output = output.expect("Rscript starts: run this with deploy/with-tools --tests");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "R: {errors}");
     let text = String::from_utf8(output.stdout).expect("numbers");
