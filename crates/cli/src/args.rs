@@ -221,6 +221,11 @@ pub(crate) struct Coordinate {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: String,
 
+    /// Address at which whoever asks is told the coordinator's health (over HTTP and gRPC) and
+    /// metrics, in the clear, and nothing else: for probes and monitoring without certificates
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) probes: Option<String>,
+
     /// Name or address by which workers that read it in the store reach this machine [default:
     /// that of --listen, or this machine's name]
     #[arg(long, value_name = "HOST")]
