@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Launch};
 use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
@@ -49,6 +49,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Run(args) => commands::run::run(args, chatter),
         Command::Coordinate(args) => commands::coordinate::coordinate(args, chatter),
         Command::Work(args) => commands::work::work(args, chatter),
+        Command::Launch(Launch::Kubernetes(args)) => commands::launch::kubernetes(args, chatter),
         Command::Status(args) => commands::status::status(args),
         Command::Drain(args) => commands::operate::drain(args, chatter),
         Command::Cancel(args) => commands::operate::cancel(args, chatter),

@@ -15,6 +15,12 @@ pub(crate) struct Chatter {
 }
 
 impl Chatter {
+    /// Says nothing, shows nothing.
+    pub(crate) const SILENT: Self = Self {
+        quiet: true,
+        progress: false,
+    };
+
     pub(crate) fn new(cli: &Cli) -> Self {
         Self {
             quiet: cli.quiet,

@@ -199,7 +199,10 @@ async fn the_port_for_probes_tells_health_and_metrics_to_anybody_and_nothing_els
     for path in ["/", "/status.json", "/events", "/metrics/"] {
         let answer = house.probe(path).await;
         assert!(answer.starts_with("HTTP/1.1 403"), "{path}: {answer}");
-        assert!(answer.contains("health checks and /metrics only"), "{answer}");
+        assert!(
+            answer.contains("health checks and /metrics only"),
+            "{answer}"
+        );
     }
     let drained = CoordinatorClient::new(channel)
         .drain(wire::DrainRequest::default())

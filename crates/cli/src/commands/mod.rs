@@ -7,6 +7,7 @@ pub(crate) mod digest;
 pub(crate) mod export;
 pub(crate) mod extend;
 pub(crate) mod keys;
+pub(crate) mod launch;
 pub(crate) mod merge;
 pub(crate) mod operate;
 pub(crate) mod patient;
