@@ -77,8 +77,8 @@ impl Cluster {
         let mut command = Command::new("nsenter");
         command
             .args(["--target", &self.init.to_string(), "--all"])
-            .arg(format!("--wd={}", folder.display()))
             .arg("env")
+            .arg(format!("--chdir={}", folder.display()))
             .arg(format!("KUBECONFIG={}", configuration.display()))
             .arg(program);
         command

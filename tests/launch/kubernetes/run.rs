@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, wait_for};
 
 pub(crate) const RESEED: &str = env!("CARGO_BIN_EXE_reseed");
 /// Patients of a run in whose middle something can be done.
-const PATIENTS: u64 = 600_000;
+const PATIENTS: u64 = 1_200_000;
 /// Workers for which the nodes have room.
 const WORKERS: &str = "3";
 /// Parts by which a run is under way.
