@@ -12,10 +12,7 @@ use tempfile::TempDir;
 
 use crate::run::RESEED;
 
-const FOLDER: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../tests/launch/kubernetes"
-);
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/launch/kubernetes");
 const DEFAULT_PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/kubernetes-lab");
 /// Names another folder of the programs.
 const PROGRAMS_VARIABLE: &str = "RESEED_KUBERNETES_LAB";

@@ -28,7 +28,7 @@ const WITHOUT_A_CLUSTER: [(&str, fn()); 4] = [
     ("wrong_manifests_are_found", schemas::wrong),
 ];
 
-const ON_A_CLUSTER: [(&str, Test); 10] = [
+const ON_A_CLUSTER: [(&str, Test); 11] = [
     ("the_server_takes_every_manifest", server_side),
     ("a_run_computes_the_result_of_a_run", whole),
     ("a_workers_pod_is_killed", worker_killed),
@@ -37,8 +37,12 @@ const ON_A_CLUSTER: [(&str, Test); 10] = [
     ("a_node_is_cut_off", node_cut_off),
     ("the_coordinators_node_loses_its_power", node_lost),
     ("a_store_outlives_its_run", reinstalled),
-    ("a_worker_with_a_wrong_certificate_is_refused", wrong_certificate),
+    (
+        "a_worker_with_a_wrong_certificate_is_refused",
+        wrong_certificate,
+    ),
     ("a_run_that_fails_says_why", failed),
+    ("two_runs_live_in_one_namespace", two_at_once),
 ];
 
 fn main() -> ExitCode {
@@ -86,11 +90,18 @@ fn server_side(cluster: &Cluster, golden: &Golden) {
             "kubectl apply --dry-run=server --filename={}",
             file.display()
         ));
-        assert_eq!(taken.matches("created (server dry run)").count(), 10, "{taken}");
+        assert_eq!(
+            taken.matches("created (server dry run)").count(),
+            10,
+            "{taken}"
+        );
         assert_eq!(taken.matches("networkpolicy").count(), 2, "{taken}");
     }
     let reader = run.launched().join("reader");
-    let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kubernetes/cluster");
+    let shared = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../deploy/kubernetes/cluster"
+    );
     for folder in [&reader.display().to_string(), shared] {
         cluster.shell(&format!("kubectl apply --dry-run=server -k {folder}"));
     }
@@ -105,7 +116,10 @@ fn whole(cluster: &Cluster, golden: &Golden) {
     });
     for worker in run.pods("worker") {
         let said = run.log_of(&worker);
-        assert!(said.contains(": 1 thread for"), "as many as it may use: {said}");
+        assert!(
+            said.contains(": 1 thread for"),
+            "as many as it may use: {said}"
+        );
     }
     let said = waiting.ends(0);
     assert!(said.contains(golden.digest()), "{said}");
@@ -131,9 +145,11 @@ fn worker_killed(cluster: &Cluster, golden: &Golden) {
         "kubectl delete pod {} --grace-period=0 --force",
         name(&worker)
     ));
-    wait_for("another one takes its place", Duration::from_secs(20), || {
-        run.pods("worker").len() == 3
-    });
+    wait_for(
+        "another one takes its place",
+        Duration::from_secs(20),
+        || run.pods("worker").len() == 3,
+    );
     assert!(!run.has_result());
     run.completes();
     run.remove();
@@ -239,7 +255,9 @@ fn wrong_certificate(cluster: &Cluster, golden: &Golden) {
     run.launch("");
     wait_for("workers are refused", Duration::from_mins(1), || {
         let workers = run.pods("worker");
-        let mut said = workers.iter().filter(|worker| worker["status"]["phase"] != "Pending");
+        let mut said = workers
+            .iter()
+            .filter(|worker| worker["status"]["phase"] != "Pending");
         said.any(|worker| run.log_of(worker).contains("another CA signed it"))
     });
     assert_eq!(run.parts(), 0, "strangers deliver nothing");
@@ -261,4 +279,18 @@ fn failed(cluster: &Cluster, golden: &Golden) {
     let said = run.start("--seed 2 --wait").ends(5);
     assert!(said.contains("the coordinator ended with 5"), "{said}");
     run.remove();
+}
+
+fn two_at_once(cluster: &Cluster, golden: &Golden) {
+    let runs = ["left", "right"].map(|name| Run::new(cluster, golden, name));
+    for run in &runs {
+        run.launch("--workers 1");
+    }
+    for run in &runs {
+        run.is_under_way();
+    }
+    for run in &runs {
+        run.completes();
+        run.remove();
+    }
 }

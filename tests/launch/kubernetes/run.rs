@@ -86,9 +86,15 @@ impl<'a> Run<'a> {
     fn arguments(&self, options: &str) -> Vec<String> {
         let line = format!(
             "launch kubernetes breast --name {} --image localhost/reseed:lab --patients {PATIENTS} \
-             --workers {WORKERS} --component kubernetes-1.20 {options}",
+             --component kubernetes-1.20 {options}",
             self.name
         );
+        let workers = if options.contains("--workers") {
+            String::new()
+        } else {
+            format!(" --workers {WORKERS}")
+        };
+        let line = line + &workers;
         line.split_whitespace().map(str::to_owned).collect()
     }
 
@@ -149,7 +155,10 @@ impl<'a> Run<'a> {
             assert!(!kinds.contains(&&"Failed".into()), "{status}");
             kinds.contains(&&"Complete".into())
         });
-        assert_eq!(digest(&self.store().join("result.h5")), self.golden.digest());
+        assert_eq!(
+            digest(&self.store().join("result.h5")),
+            self.golden.digest()
+        );
     }
 
     /// Its pods of this kind that are not on their way out, the oldest first.
@@ -183,7 +192,8 @@ impl<'a> Run<'a> {
         let folder = self.launched();
         let folder = folder.display();
         self.cluster.shell(&format!("kubectl delete -k {folder}"));
-        self.cluster.shell(&format!("kubectl delete -k {folder}/store"));
+        self.cluster
+            .shell(&format!("kubectl delete -k {folder}/store"));
     }
 }
 

@@ -46,7 +46,9 @@ pub(crate) fn shared() {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     for (name, objects) in [("base", 6), ("cluster", 2), ("store", 1), ("reader", 1)] {
         let file = folder.path().join(format!("{name}.yaml"));
-        let built = run(Command::new("kubectl").arg("kustomize").arg(format!("{MANIFESTS}/{name}")));
+        let built = run(Command::new("kubectl")
+            .arg("kustomize")
+            .arg(format!("{MANIFESTS}/{name}")));
         fs::write(&file, built.stdout).expect("room");
         for version in VERSIONS {
             let said = validated(version, &file);
@@ -61,7 +63,10 @@ pub(crate) fn wrong() {
     let file = dry_run(folder.path(), "");
     let text = fs::read_to_string(&file).expect("it was written");
     for (right, wrong) in [
-        ("podReplacementPolicy: Failed", "podReplacementPolicies: Failed"),
+        (
+            "podReplacementPolicy: Failed",
+            "podReplacementPolicies: Failed",
+        ),
         ("completions: 4", "completions: four"),
         ("clusterIP: None", "clusterIPs: None"),
     ] {
@@ -78,7 +83,12 @@ fn dry_run(folder: &Path, components: &str) -> PathBuf {
         let mut command = Command::new(RESEED);
         command.current_dir(folder);
         command.args(["launch", "kubernetes", "breast", "--dry-run"]);
-        command.args(["--image", "registry.example:5000/reseed:1", "--namespace", "trials"]);
+        command.args([
+            "--image",
+            "registry.example:5000/reseed:1",
+            "--namespace",
+            "trials",
+        ]);
         for component in components.split_whitespace() {
             command.args(["--component", component]);
         }

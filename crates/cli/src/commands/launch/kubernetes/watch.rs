@@ -17,6 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOKS_FAILED_MAX: u32 = 60;
 /// Lines that a coordinator ends with.
 const LAST_LINES: &str = "--tail=2";
+/// Exits that would come again. Older clusters try again nevertheless.
+const FINAL: [Exit; 4] = [Exit::Usage, Exit::File, Exit::Mismatch, Exit::Internal];
 
 /// Where the Job of a coordinator stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,28 +37,53 @@ pub(super) fn wait(kubectl: &Kubectl, run: &Run, chatter: Chatter) -> Result<(),
     let mut told = String::new();
     let mut failed = 0;
     loop {
-        match kubectl.json(&["get", "job", &job]) {
-            Ok(found) => {
+        match look(kubectl, &job) {
+            Ok((state, pods)) => {
                 failed = 0;
-                match state(&found) {
-                    State::Running => {}
+                match state {
                     State::Complete => {
                         tell_end(kubectl, &job, chatter);
                         return Ok(());
                     }
-                    State::Failed(reason) => return Err(failure(kubectl, &job, &reason)),
+                    State::Failed(reason) => return Err(failure(kubectl, &pods, &reason)),
+                    State::Running => {
+                        let news = news(kubectl, &pods).unwrap_or_default();
+                        if !news.is_empty() && news != told && chatter.progress {
+                            chatter.say(&news);
+                            told = news;
+                        }
+                    }
                 }
             }
             Err(failure) if failed == LOOKS_FAILED_MAX => return Err(failure),
             Err(_) => failed += 1,
         }
-        let news = news(kubectl, &job).unwrap_or_default();
-        if !news.is_empty() && news != told && chatter.progress {
-            chatter.say(&news);
-            told = news;
-        }
         thread::sleep(LOOK_EVERY);
     }
+}
+
+/// Where the Job stands, and its pods, the newest last.
+fn look(kubectl: &Kubectl, job: &str) -> Result<(State, Vec<Value>), Failure> {
+    let found = kubectl.json(&["get", "job", job])?;
+    let selector = format!("--selector=job-name={job}");
+    let sort = "--sort-by=.metadata.creationTimestamp";
+    let pods = kubectl.json(&["get", "pods", &selector, sort])?;
+    // Those of a Job of the same name that was removed may be there still.
+    let is_its_own =
+        |pod: &Value| pod["metadata"]["ownerReferences"][0]["uid"] == found["metadata"]["uid"];
+    let pods: Vec<Value> = pods["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|pod| is_its_own(pod))
+        .cloned()
+        .collect();
+    let is_final = |code| FINAL.iter().any(|exit| code == *exit as u64);
+    let state = match (state(&found), last_exit(&pods)) {
+        (State::Running, Some((_, code))) if is_final(code) => State::Failed(String::new()),
+        (state, _) => state,
+    };
+    Ok((state, pods))
 }
 
 fn state(job: &Value) -> State {
@@ -72,8 +99,7 @@ fn state(job: &Value) -> State {
 }
 
 /// What the coordinator says, or why it says nothing.
-fn news(kubectl: &Kubectl, job: &str) -> Result<String, Failure> {
-    let pods = pods(kubectl, job)?;
+fn news(kubectl: &Kubectl, pods: &[Value]) -> Result<String, Failure> {
     let Some(pod) = pods.last() else {
         return Ok("the coordinator waits for Kubernetes to make its pod".into());
     };
@@ -83,14 +109,6 @@ fn news(kubectl: &Kubectl, job: &str) -> Result<String, Failure> {
     let name = text(&pod["metadata"], "name");
     let line = kubectl.text(&["logs", name, "--tail=1"])?;
     Ok(line.trim().to_owned())
-}
-
-/// Pods of the coordinator, the newest last.
-fn pods(kubectl: &Kubectl, job: &str) -> Result<Vec<Value>, Failure> {
-    let selector = format!("--selector=job-name={job}");
-    let sort = "--sort-by=.metadata.creationTimestamp";
-    let found = kubectl.json(&["get", "pods", &selector, sort])?;
-    Ok(found["items"].as_array().cloned().unwrap_or_default())
 }
 
 /// Why a pod has not started.
@@ -122,18 +140,21 @@ fn tell_end(kubectl: &Kubectl, job: &str, chatter: Chatter) {
 }
 
 /// The failure with which the coordinator ended.
-fn failure(kubectl: &Kubectl, job: &str, reason: &str) -> Failure {
-    let pods = pods(kubectl, job).unwrap_or_default();
-    let ended = pods.iter().rev().find_map(|pod| {
-        let ended = &pod["status"]["containerStatuses"][0]["state"]["terminated"];
-        Some((text(&pod["metadata"], "name"), ended["exitCode"].as_u64()?))
-    });
-    let Some((pod, code)) = ended else {
+fn failure(kubectl: &Kubectl, pods: &[Value], reason: &str) -> Failure {
+    let Some((pod, code)) = last_exit(pods) else {
         return Failure::RunFailed(format!("{reason} (none of its coordinators is left)"));
     };
     let said = kubectl.text(&["logs", pod, LAST_LINES]);
     let said = said.unwrap_or_default().trim().replace('\n', "; ");
     of_exit(code, format!("the coordinator ended with {code}: {said}"))
+}
+
+/// The pod that ended last, and how.
+fn last_exit(pods: &[Value]) -> Option<(&str, u64)> {
+    pods.iter().rev().find_map(|pod| {
+        let ended = &pod["status"]["containerStatuses"][0]["state"]["terminated"];
+        Some((text(&pod["metadata"], "name"), ended["exitCode"].as_u64()?))
+    })
 }
 
 fn of_exit(code: u64, text: String) -> Failure {
