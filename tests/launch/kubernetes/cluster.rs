@@ -16,6 +16,11 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/launch/ku
 const DEFAULT_PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/kubernetes-lab");
 /// Names another folder of the programs.
 const PROGRAMS_VARIABLE: &str = "RESEED_KUBERNETES_LAB";
+/// What an administrator gives a cluster.
+const PRIORITIES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../deploy/kubernetes/cluster"
+);
 const NODES: usize = 2;
 const UP_TIME_MAX: Duration = Duration::from_mins(3);
 
@@ -38,9 +43,10 @@ impl Cluster {
     pub(crate) fn up(programs: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder for temporary files");
         let images = folder.path().join("images");
-        let made = Command::new(script("images")).args([RESEED.as_ref(), images.as_path()]);
-        let made = made.status().expect("a shell");
-        assert!(made.success(), "images are made");
+        let made = Command::new(script("images"))
+            .args([RESEED.as_ref(), images.as_path()])
+            .status();
+        assert!(made.expect("a shell").success(), "images are made");
         let inside = folder.path().join("lab");
         // If the test is killed, so is the cluster.
         let mut namespaces = Command::new("setpriv")
@@ -61,11 +67,13 @@ impl Cluster {
         let id = namespaces.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
         let init = children.expect("a process").trim().parse();
-        Self {
+        let cluster = Self {
             namespaces,
             init: init.expect("one process is the first in the namespaces"),
             folder,
-        }
+        };
+        cluster.shell(&format!("kubectl apply -k {PRIORITIES}"));
+        cluster
     }
 
     /// A command of an operator of the cluster, in this folder.

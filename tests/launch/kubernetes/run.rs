@@ -86,7 +86,7 @@ impl<'a> Run<'a> {
     fn arguments(&self, options: &str) -> Vec<String> {
         let line = format!(
             "launch kubernetes breast --name {} --image localhost/reseed:lab --patients {PATIENTS} \
-             --component kubernetes-1.20 {options}",
+             --component kubernetes-1.20 --component priority {options}",
             self.name
         );
         let workers = if options.contains("--workers") {
