@@ -398,10 +398,10 @@ pub(crate) enum Launch {
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  reseed launch kubernetes breast --image registry.example/reseed:0.4 --workers 16 --wait
-  reseed launch kubernetes mine.toml --image registry.example/reseed:0.4 --cpus 8 --memory 2Gi \\
+  reseed launch kubernetes breast --image registry.example/reseed:0.1 --workers 16 --wait
+  reseed launch kubernetes mine.toml --image registry.example/reseed:0.1 --cpus 8 --memory 2Gi \\
       --patients 1000000000 --storage 100Gi --namespace trials --out mine.h5
-  reseed launch kubernetes breast --image registry.example/reseed:0.4 --component elastic --dry-run")]
+  reseed launch kubernetes breast --image registry.example/reseed:0.1 --component elastic --dry-run")]
 pub(crate) struct LaunchKubernetes {
     #[command(flatten)]
     pub(crate) chosen: TrialChoice,
@@ -434,8 +434,9 @@ pub(crate) struct LaunchKubernetes {
     #[arg(long, value_name = "NAME")]
     pub(crate) storage_class: Option<String>,
 
-    /// Change to the manifests; may be given several times: elastic (workers as a Deployment that scales),
-    /// cert-manager (keys by it), priority (priorities of cluster/), kubernetes-1.20 (older clusters)
+    /// Change to the manifests; may be given several times: elastic (workers as a Deployment that
+    /// scales), cert-manager (keys by it), priority (a coordinator takes the place of a worker where there is
+    /// no other), kubernetes-1.20 (for clusters of 1.20 to 1.24)
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(COMPONENTS), hide_possible_values = true)]
     pub(crate) component: Vec<String>,
 

@@ -9,7 +9,7 @@ use crate::run::RESEED;
 const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kubernetes");
 /// The first that has all that the manifests use, some in between, and the last.
 const VERSIONS: [&str; 4] = ["1.29", "1.31", "1.34", "1.37"];
-/// What older ones get.
+/// The oldest with a schema, and the last. What older clusters get, newer ones know too.
 const OLDER_VERSIONS: [&str; 2] = ["1.25", "1.37"];
 /// Components that go together, and the objects that come of them.
 const CURRENT: [(&str, usize); 4] = [
