@@ -224,7 +224,9 @@ fn reinstalled(cluster: &Cluster, golden: &Golden) {
     let parts = run.parts();
     let folder = run.launched();
     cluster.shell(&format!("kubectl delete -k {}", folder.display()));
-    assert!(run.pods("coordinator").is_empty());
+    wait_for("its pods are gone", Duration::from_mins(1), || {
+        run.pods("coordinator").is_empty()
+    });
     assert!(run.parts() >= parts, "the store stays");
     assert!(!run.has_result());
     let said = run.start("--wait").ends(0);

@@ -39,7 +39,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
         return finished_before(&trial, &out, &file, args.json, chatter);
     }
     let stop = signals::stop_flag()?;
-    let coordination = open(args, terms(args, &trial, &store)?, &stop, chatter)?;
+    let coordination = open(args, &terms(args, &trial, &store)?, &stop, chatter)?;
     for warning in &coordination.opening().warnings {
         chatter.say(&format!("warning: {warning}"));
     }
@@ -173,7 +173,7 @@ fn notes(trial: &Trial) -> Vec<(String, String)> {
 /// Opens the store, once it is free.
 fn open(
     args: &Coordinate,
-    terms: Terms,
+    terms: &Terms,
     stop: &AtomicBool,
     chatter: Chatter,
 ) -> Result<Coordination, Failure> {

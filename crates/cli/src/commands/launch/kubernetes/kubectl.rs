@@ -84,20 +84,22 @@ impl Kubectl {
 
     /// What a command prints.
     pub(super) fn text(&self, arguments: &[&str]) -> Result<String, Failure> {
-        succeeded(&self.output(arguments)?).map_err(unreachable)
+        succeeded(&self.output(arguments)?).map_err(|problem| unreachable(&problem))
     }
 
     /// Writes what a command prints into a file.
     pub(super) fn save(&self, arguments: &[&str], file: File) -> Result<(), Failure> {
         let mut command = self.command(arguments);
         command.stdout(Stdio::from(file));
-        succeeded(&command.output().map_err(absent)?)
+        succeeded(&command.output().map_err(|error| absent(&error))?)
             .map(drop)
-            .map_err(unreachable)
+            .map_err(|problem| unreachable(&problem))
     }
 
     fn output(&self, arguments: &[&str]) -> Result<Output, Failure> {
-        self.command(arguments).output().map_err(absent)
+        self.command(arguments)
+            .output()
+            .map_err(|error| absent(&error))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -139,14 +141,14 @@ fn succeeded(said: &Output) -> Result<String, String> {
     Err(lines.join("; "))
 }
 
-fn unreachable(problem: String) -> Failure {
+fn unreachable(problem: &str) -> Failure {
     Failure::Unreachable(format!(
         "the cluster does not do what it is asked ({problem}), see whether `kubectl cluster-info` \
          works"
     ))
 }
 
-fn absent(error: io::Error) -> Failure {
+fn absent(error: &io::Error) -> Failure {
     Failure::Broken(format!(
         "cannot run {KUBECTL} ({error}), install it, version 1.27 or later, and put it on the path"
     ))

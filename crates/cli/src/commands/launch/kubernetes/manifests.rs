@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::exit::Failure;
 use crate::whole::{Readers, write};
@@ -56,6 +56,23 @@ pub(super) const STORE: &str = "store";
 /// What copies a result out.
 pub(super) const READER: &str = "reader";
 
+/// The trial of a run, as a file of its coordinator.
+const CONTENTS: &str = "\
+# Names stay when contents change: renewed keys then reach the pods that run.
+generatorOptions:
+  disableNameSuffixHash: true
+configMapGenerator:
+  - name: trial
+    files: [trial.toml]";
+
+/// Its keys.
+const SECRETS: &str = "\
+secretGenerator:
+  - name: coordinator-keys
+    files: [keys/ca.pem, keys/server.pem, keys/server.key]
+  - name: worker-keys
+    files: [keys/ca.pem, keys/worker.pem, keys/worker.key]";
+
 /// Longest name of a run: Kubernetes makes names of pods from it, of 63 characters at most.
 const NAME_LEN_MAX: usize = 40;
 
@@ -102,125 +119,122 @@ impl Run {
     }
 
     fn kustomization(&self) -> String {
-        let mut text = self.head("base", "");
+        let mut lines = self.head("base", "");
         if !self.components.is_empty() {
-            text += "components:\n";
-            for component in &self.components {
-                text += &format!("  - {MANIFESTS_FOLDER}/components/{component}\n");
-            }
+            lines.push("components:".into());
+            let component = |name| format!("  - {MANIFESTS_FOLDER}/components/{name}");
+            lines.extend(self.components.iter().map(component));
         }
-        text += &self.images();
-        text += "\
-# Names stay when contents change: renewed keys then reach the pods that run.
-generatorOptions:
-  disableNameSuffixHash: true
-configMapGenerator:
-  - name: trial
-    files: [trial.toml]
-";
+        lines.extend(self.images());
+        lines.push(CONTENTS.into());
         if !self.has("cert-manager") {
-            text += "\
-secretGenerator:
-  - name: coordinator-keys
-    files: [keys/ca.pem, keys/server.pem, keys/server.key]
-  - name: worker-keys
-    files: [keys/ca.pem, keys/worker.pem, keys/worker.key]
-";
+            lines.push(SECRETS.into());
         }
-        text + &self.patches()
+        lines.push("patches:".into());
+        lines.extend(self.patches());
+        text(&lines)
     }
 
     fn store(&self) -> String {
-        let mut text = self.head("store", "../") + "patches:\n";
-        let mut operations = vec![("replace", "/spec/resources/requests/storage", &self.storage)];
+        let mut lines = self.head("store", "../");
+        let mut operations = vec![operation(
+            "replace",
+            "/spec/resources/requests/storage",
+            self.storage.as_str(),
+        )];
         if let Some(class) = &self.storage_class {
-            operations.push(("add", "/spec/storageClassName", class));
+            operations.push(operation("add", "/spec/storageClassName", class.as_str()));
         }
-        let operations = operations
-            .into_iter()
-            .map(|(op, path, value)| json!({"op": op, "path": path, "value": value}));
-        text += &patch("PersistentVolumeClaim", "store", operations);
-        text
+        lines.push("patches:".into());
+        lines.extend(patch("PersistentVolumeClaim", "store", operations));
+        text(&lines)
     }
 
     fn reader(&self) -> String {
-        self.head("reader", "../") + &self.images()
+        let mut lines = self.head("reader", "../");
+        lines.extend(self.images());
+        text(&lines)
     }
 
     /// What every kustomization of the run begins with.
-    fn head(&self, manifest: &str, up: &str) -> String {
+    fn head(&self, manifest: &str, up: &str) -> Vec<String> {
         let name = &self.name;
-        let namespace = self.namespace.iter();
-        let namespace: String = namespace
-            .map(|name| format!("namespace: {name}\n"))
-            .collect();
-        format!(
+        let mut lines = vec![
+            "apiVersion: kustomize.config.k8s.io/v1beta1".into(),
+            "kind: Kustomization".into(),
+        ];
+        if let Some(namespace) = &self.namespace {
+            lines.push(format!("namespace: {namespace}"));
+        }
+        lines.push(format!(
             "\
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-{namespace}namePrefix: {name}-
+namePrefix: {name}-
 configurations: [names.yaml]
 labels:
   - pairs:
       app.kubernetes.io/instance: {name}
     includeSelectors: true
 resources:
-  - {up}{MANIFESTS_FOLDER}/{manifest}
-"
-        )
+  - {up}{MANIFESTS_FOLDER}/{manifest}"
+        ));
+        lines
     }
 
-    fn images(&self) -> String {
+    fn images(&self) -> Vec<String> {
         let image = Image::of(&self.image);
-        let mut text = format!(
-            "images:\n  - name: reseed\n    newName: {}\n",
-            json!(image.name)
-        );
+        let name = json!(image.name);
+        let mut lines = vec![format!("images:\n  - name: reseed\n    newName: {name}")];
         if let Some((key, value)) = image.version {
-            text += &format!("    {key}: {}\n", json!(value));
+            lines.push(format!("    {key}: {}", json!(value)));
         }
-        text
+        lines
     }
 
     /// How many workers of which size there are.
-    fn patches(&self) -> String {
-        let replace = |path: &str, value| json!({"op": "replace", "path": path, "value": value});
+    fn patches(&self) -> Vec<String> {
+        let replace = |path: &str, value| operation("replace", path, value);
         let amount = json!({"cpu": self.cpus.to_string(), "memory": self.memory});
         let container = "/spec/template/spec/containers/0/resources";
         let mut size = vec![
             replace(&format!("{container}/requests"), amount.clone()),
             replace(&format!("{container}/limits"), amount),
         ];
-        let budget = replace("/spec/minAvailable", json!(self.workers / 2));
-        let mut text = "patches:\n".to_owned();
-        if self.has("elastic") {
+        let mut lines = if self.has("elastic") {
             let most = replace("/spec/maxReplicas", json!(self.workers));
-            text += &patch("Deployment", "workers", size);
-            text += &patch("HorizontalPodAutoscaler", "workers", [most]);
+            let autoscaler = patch("HorizontalPodAutoscaler", "workers", vec![most]);
+            [patch("Deployment", "workers", size), autoscaler].concat()
         } else {
             size.push(replace("/spec/completions", json!(self.workers)));
             size.push(replace("/spec/parallelism", json!(self.workers)));
-            text += &patch("Job", "workers", size);
-        }
-        text += &patch("PodDisruptionBudget", "workers", [budget]);
+            patch("Job", "workers", size)
+        };
+        let budget = replace("/spec/minAvailable", json!(self.workers / 2));
+        lines.extend(patch("PodDisruptionBudget", "workers", vec![budget]));
         if self.has("cert-manager") {
             let host = replace("/spec/dnsNames/0", json!(self.object("coordinator")));
-            text += &patch("Certificate", "coordinator-keys", [host]);
+            lines.extend(patch("Certificate", "coordinator-keys", vec![host]));
         }
-        text
+        lines
     }
 }
 
-fn patch(
-    kind: &str,
-    name: &str,
-    operations: impl IntoIterator<Item = serde_json::Value>,
-) -> String {
+fn text(lines: &[String]) -> String {
+    lines.join("\n") + "\n"
+}
+
+/// An operation of a JSON patch.
+fn operation(kind: &str, path: &str, value: impl Into<Value>) -> Value {
+    json!({"op": kind, "path": path, "value": value.into()})
+}
+
+fn patch(kind: &str, name: &str, operations: Vec<Value>) -> Vec<String> {
+    let mut lines = vec![
+        format!("  - target: {{kind: {kind}, name: {name}}}"),
+        "    patch: |-".into(),
+    ];
     let operations = operations.into_iter();
-    let operations: String = operations
-        .map(|operation| format!("      - {operation}\n"))
-        .collect();
-    format!("  - target: {{kind: {kind}, name: {name}}}\n    patch: |-\n{operations}")
+    lines.extend(operations.map(|operation| format!("      - {operation}")));
+    lines
 }
 
 /// An image, in the parts that kustomize wants.

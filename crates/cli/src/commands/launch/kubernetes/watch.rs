@@ -88,7 +88,10 @@ fn look(kubectl: &Kubectl, job: &str) -> Result<(State, Vec<Value>), Failure> {
 
 fn state(job: &Value) -> State {
     let conditions = job["status"]["conditions"].as_array();
-    let mut holding = conditions.into_iter().flatten().filter(is_true);
+    let mut holding = conditions
+        .into_iter()
+        .flatten()
+        .filter(|condition| is_true(condition));
     holding
         .find_map(|condition| match text(condition, "type") {
             "Complete" => Some(State::Complete),
@@ -172,7 +175,7 @@ fn of_exit(code: u64, text: String) -> Failure {
     }
 }
 
-fn is_true(condition: &&Value) -> bool {
+fn is_true(condition: &Value) -> bool {
     text(condition, "status") == "True"
 }
 
