@@ -240,6 +240,11 @@ pub(crate) struct Coordinate {
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=604_800))]
     pub(crate) patience: u64,
 
+    /// Seconds that a stop may take, by SIGTERM or Ctrl-C: so long workers that have to stop too
+    /// can deliver what they have
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) grace: u16,
+
     /// Result file [default: result.h5 in the store]
     #[arg(long, short, value_name = "FILE.h5")]
     pub(crate) out: Option<PathBuf>,
@@ -353,7 +358,7 @@ pub(crate) struct JoinWork {
     #[command(flatten)]
     pub(crate) access: Access,
 
-    /// Threads to compute on [default: SLURM_CPUS_PER_TASK, or all cores]
+    /// Threads to compute on [default: SLURM_CPUS_PER_TASK, or SLURM_CPUS_ON_NODE, or all cores]
     #[arg(long, short, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 
@@ -383,7 +388,78 @@ pub(crate) struct JoinWork {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Launch {
+    Slurm(LaunchSlurm),
     Kubernetes(LaunchKubernetes),
+}
+
+/// Launch a trial as a job of Slurm
+///
+/// One job runs the coordinator on its first node and a worker on every node. It goes on from its store
+/// when Slurm starts it again: when it was preempted, when a node is lost, or when its time was up before
+/// the trial was complete. So does the same command, given again. With --elastic the coordinator runs here,
+/// on a login node, and workers are a job array whose tasks come and go as there is room.
+///
+/// The store must be on a file system that all nodes see. Keys for this run alone are made in it.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  reseed launch slurm breast --nodes 4 --time 2:00:00
+  reseed launch slurm mine.toml --nodes 16 --time 30:00 --partition short --wait
+  reseed launch slurm breast --nodes 4 --time 2:00:00 --dry-run -- --account=oncology --qos=low
+  reseed launch slurm breast --elastic --nodes 100 --cpus 8 --time 1:00:00 --patients 1000000000
+  reseed status --store breast.store")]
+pub(crate) struct LaunchSlurm {
+    #[command(flatten)]
+    pub(crate) chosen: TrialChoice,
+
+    /// Nodes of the job, or with --elastic tasks of the array
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) nodes: u32,
+
+    /// Time limit of the job, as sbatch takes it. A trial that needs more goes on in the queue
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: String,
+
+    /// Partition [default: Slurm's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) partition: Option<String>,
+
+    /// CPUs of each node to use [default: whole nodes, for the job alone]
+    #[arg(long, value_name = "C", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) cpus: Option<u16>,
+
+    /// Folder of what is committed; made if it is absent [default: the trial's name with .store]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Run the coordinator here, and workers as a job array
+    #[arg(long)]
+    pub(crate) elastic: bool,
+
+    /// Address at which the coordinator serves here; port 0 is any free one
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value = "0.0.0.0:0",
+        requires = "elastic"
+    )]
+    pub(crate) listen: String,
+
+    /// Name or address by which nodes reach this machine [default: its name]
+    #[arg(long, value_name = "HOST", requires = "elastic")]
+    pub(crate) advertise: Option<String>,
+
+    /// Wait until the job has ended, and end with 0 if the result is there
+    #[arg(long, conflicts_with = "elastic")]
+    pub(crate) wait: bool,
+
+    /// Print what would be submitted, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// More options for sbatch, after --
+    #[arg(last = true, value_name = "OPTION OF SBATCH")]
+    pub(crate) sbatch: Vec<String>,
 }
 
 /// Launch a trial on Kubernetes

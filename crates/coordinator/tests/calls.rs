@@ -359,7 +359,14 @@ impl House {
         };
         let task = tokio::spawn(async {
             let ended = coordination
-                .run(listener, Some(probes), merge, stopped, |_| {})
+                .run(
+                    listener,
+                    Some(probes),
+                    merge,
+                    stopped,
+                    Duration::ZERO,
+                    |_| {},
+                )
                 .await;
             ended.expect("it is stopped");
         });

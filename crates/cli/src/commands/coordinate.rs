@@ -52,6 +52,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
     let address = access::address(&args.listen)?;
     let probes = args.probes.as_deref().map(access::address).transpose()?;
     let resumed = coordination.opening().patients_resumed;
+    let grace = Duration::from_secs(args.grace.into());
     let mut meter = Meter::new(chatter.progress, trial.patients, resumed);
     let ending = access::runtime()?.block_on(async {
         let listener = Listener::bind(address, security, limits())?;
@@ -64,7 +65,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
         let watch = |report: &StatusReport| show(&mut meter, report);
         Ok::<_, Failure>(
             coordination
-                .run(listener, probes, merge, raised(stop), watch)
+                .run(listener, probes, merge, raised(stop), grace, watch)
                 .await?,
         )
     })?;

@@ -114,7 +114,10 @@ fn name(args: &JoinWork) -> Result<String, Failure> {
 /// Threads that were asked for, or those that the machine or its scheduler gives.
 fn threads(args: &JoinWork) -> usize {
     let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let granted = number("SLURM_CPUS_PER_TASK").and_then(|number| usize::try_from(number).ok());
+    // Without the first, a task is meant to be alone on its node.
+    let granted = number("SLURM_CPUS_PER_TASK")
+        .or_else(|| number("SLURM_CPUS_ON_NODE"))
+        .and_then(|number| usize::try_from(number).ok());
     args.threads.map_or_else(
         || granted.map_or(available, |granted| granted.clamp(1, available)),
         usize::from,

@@ -7,6 +7,7 @@ mod commands;
 mod exports;
 mod interrupts;
 mod keys;
+mod launch;
 mod page;
 mod power;
 mod precision;

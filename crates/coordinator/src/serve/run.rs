@@ -106,8 +106,9 @@ impl Coordination {
     }
 
     /// Serves workers until the run has ended or `stop` is there; then merges the parts. Those
-    /// who only ask how it is may have a port of their own, `probes`. `watch` sees a report now
-    /// and then.
+    /// who only ask how it is may have a port of their own, `probes`. After `stop` it goes on for
+    /// as long as the grace, but not without workers: they may have to stop too, and have something
+    /// to deliver. `watch` sees a report now and then.
     ///
     /// # Errors
     /// [`CoordinateError`].
@@ -117,6 +118,7 @@ impl Coordination {
         probes: Option<Listener>,
         merge: Merge,
         stop: impl Future<Output = ()>,
+        grace: Duration,
         mut watch: impl FnMut(&StatusReport),
     ) -> Result<Ending, CoordinateError> {
         let clock = Clock::start();
@@ -126,7 +128,7 @@ impl Coordination {
         let server = Server::start(doors, Arc::clone(&service), clock, Arc::clone(&news));
         let ended = tokio::select! {
             ended = until_ended(&service, clock, &news, &mut watch) => ended,
-            () = stop => Ok(false),
+            () = stopped(&service, clock, stop, grace) => Ok(false),
         };
         let ending = match ended {
             Ok(true) => complete(&service, clock, merge).await,
@@ -307,8 +309,24 @@ async fn complete(
     })
 }
 
+/// Ends when it is time to stop.
+async fn stopped(
+    service: &Arc<Service<Disk>>,
+    clock: Clock,
+    stop: impl Future<Output = ()>,
+    grace: Duration,
+) {
+    stop.await;
+    everybody_leaves(service, clock, grace).await;
+}
+
 /// Waits until every worker that was there lately has heard of the end and left.
 async fn farewell(service: &Arc<Service<Disk>>, clock: Clock) {
+    // Whoever has not left by then finds nobody, tries for a while, and leaves too.
+    everybody_leaves(service, clock, FAREWELL_MAX).await;
+}
+
+async fn everybody_leaves(service: &Arc<Service<Disk>>, clock: Clock, time_max: Duration) {
     let since = clock.now();
     let lately = Millis(since.0.saturating_sub(service.desk().offer().lease_ms));
     let everybody_left = async {
@@ -316,8 +334,7 @@ async fn farewell(service: &Arc<Service<Disk>>, clock: Clock) {
             tokio::time::sleep(TICK / 4).await;
         }
     };
-    // Whoever has not left by then finds nobody, tries for a while, and leaves too.
-    let left = tokio::time::timeout(FAREWELL_MAX, everybody_left).await;
+    let left = tokio::time::timeout(time_max, everybody_left).await;
     tracing::info!(all = left.is_ok(), "workers have left");
 }
 

@@ -2,6 +2,7 @@
 
 mod faults;
 mod metrics;
+mod moving;
 mod namespaces;
 mod network;
 pub(crate) mod process;
