@@ -10,6 +10,7 @@ use reseed_stats::group_sequential::Spending;
 use reseed_trial::{Design, PRECISION_MAX_POINTS};
 use tracing::level_filters::LevelFilter;
 
+use crate::commands::launch::COMPONENTS;
 use crate::exit;
 
 /// Simulates clinical trials of tumour self-seeding: the same virtual patients live once under
@@ -242,6 +243,11 @@ pub(crate) struct Coordinate {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: String,
 
+    /// Address at which whoever asks is told the coordinator's health (over HTTP and gRPC) and
+    /// metrics, in the clear, and nothing else: for probes and monitoring without certificates
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) probes: Option<String>,
+
     /// Name or address by which workers that read it in the store reach this machine [default:
     /// that of --listen, or this machine's name]
     #[arg(long, value_name = "HOST")]
@@ -401,6 +407,7 @@ pub(crate) struct JoinWork {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Launch {
     Slurm(LaunchSlurm),
+    Kubernetes(LaunchKubernetes),
 }
 
 /// Launch a trial as a job of Slurm
@@ -471,6 +478,85 @@ pub(crate) struct LaunchSlurm {
     /// More options for sbatch, after --
     #[arg(last = true, value_name = "OPTION OF SBATCH")]
     pub(crate) sbatch: Vec<String>,
+}
+
+/// Launch a trial on Kubernetes
+///
+/// Writes a folder with the trial, keys for this run alone and manifests for kustomize, and applies it with
+/// kubectl: a coordinator as a Job with a volume as its store, workers as an Indexed Job or a
+/// Deployment, and network policies. Pods may be killed, drained, preempted and moved. The same
+/// command again goes on from the store; so it does after `kubectl delete -k FOLDER`, which keeps the
+/// volume. The folder is yours to edit and to apply.
+///
+/// Needs kubectl with kustomize 5 (1.27 or later), and an image with this program, `sleep` and `cat`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  reseed launch kubernetes breast --image registry.example/reseed:0.1 --workers 16 --wait
+  reseed launch kubernetes mine.toml --image registry.example/reseed:0.1 --cpus 8 --memory 2Gi \\
+      --patients 1000000000 --storage 100Gi --namespace trials --out mine.h5
+  reseed launch kubernetes breast --image registry.example/reseed:0.1 --component elastic --dry-run")]
+pub(crate) struct LaunchKubernetes {
+    #[command(flatten)]
+    pub(crate) chosen: TrialChoice,
+
+    /// Image with this program
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: String,
+
+    /// Name of the run, with which all its objects begin [default: the trial's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// Workers; with --component elastic, the most
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) workers: u32,
+
+    /// Processors of each worker, which computes on as many threads
+    #[arg(long, value_name = "C", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) cpus: u32,
+
+    /// Memory of each worker
+    #[arg(long, value_name = "QUANTITY", default_value = "512Mi")]
+    pub(crate) memory: String,
+
+    /// Size of the volume that is the store
+    #[arg(long, value_name = "QUANTITY", default_value = "10Gi")]
+    pub(crate) storage: String,
+
+    /// Class of the volume [default: the cluster's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) storage_class: Option<String>,
+
+    /// Change to the manifests; may be given several times: elastic (workers as a Deployment that
+    /// scales), cert-manager (keys by it), priority (a coordinator takes the place of a worker where there is
+    /// no other), kubernetes-1.20 (for clusters of 1.20 to 1.24)
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(COMPONENTS), hide_possible_values = true)]
+    pub(crate) component: Vec<String>,
+
+    /// Namespace, which must be there [default: the context's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+
+    /// Context of kubectl [default: the current one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+
+    /// Folder for trial, keys and manifests [default: the run's name with .kubernetes]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+
+    /// Write the folder, print what would be applied, and apply nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Show progress until the run has ended, and end as its coordinator did
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) wait: bool,
+
+    /// Wait, and copy the result out of the volume into this file
+    #[arg(long, short, value_name = "FILE.h5", conflicts_with = "dry_run")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Show where a run stands: progress, workers, slow shards, the estimate so far

@@ -64,6 +64,7 @@ fn dispatch(command: &Command, chatter: output::Chatter) -> Result<(), Failure> 
         Command::Coordinate(args) => commands::coordinate::coordinate(args, chatter),
         Command::Work(args) => commands::work::work(args, chatter),
         Command::Launch(Launch::Slurm(args)) => commands::launch::slurm(args, chatter),
+        Command::Launch(Launch::Kubernetes(args)) => commands::launch::kubernetes(args, chatter),
         Command::Status(args) => commands::status::status(args),
         Command::Drain(args) => commands::operate::drain(args, chatter),
         Command::Cancel(args) => commands::operate::cancel(args, chatter),

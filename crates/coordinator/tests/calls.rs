@@ -178,6 +178,40 @@ async fn probes_hear_when_parts_cannot_be_committed_but_not_where_they_are() {
 }
 
 #[tokio::test]
+async fn the_port_for_probes_tells_health_and_metrics_to_anybody_and_nothing_else() {
+    let house = House::open_with(Limits::default(), Security::Tls);
+    for (path, found) in [
+        ("/healthz", "ok\n"),
+        ("/readyz", "ready\n"),
+        ("/metrics", "# EOF\n"),
+    ] {
+        let answer = house.probe(path).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        assert!(answer.ends_with(found), "{path}: {answer}");
+    }
+    let url = format!("http://{}", house.probes_address);
+    let channel = tonic::transport::Endpoint::from_shared(url).expect("a URL");
+    let channel = channel.connect().await.expect("it listens");
+    let asked = HealthCheckRequest::default();
+    let health = HealthClient::new(channel.clone()).check(asked).await;
+    let health = health.expect("an answer").into_inner();
+    assert_eq!(health.status(), ServingStatus::Serving);
+    for path in ["/", "/status.json", "/events", "/metrics/"] {
+        let answer = house.probe(path).await;
+        assert!(answer.starts_with("HTTP/1.1 403"), "{path}: {answer}");
+        assert!(
+            answer.contains("health checks and /metrics only"),
+            "{answer}"
+        );
+    }
+    let drained = CoordinatorClient::new(channel)
+        .drain(wire::DrainRequest::default())
+        .await;
+    let refused = drained.expect_err("nobody drains here");
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+}
+
+#[tokio::test]
 async fn viewers_leave_places_to_those_who_operate() {
     let house = House::open_with(Limits::default(), Security::Token);
     let password = BASE64_STANDARD.encode(format!("anybody:{TOKEN}"));
@@ -283,6 +317,7 @@ struct House {
     keys: TempDir,
     security: Security,
     address: SocketAddr,
+    probes_address: SocketAddr,
     url: String,
     _stop: oneshot::Sender<()>,
     _task: JoinHandle<()>,
@@ -308,8 +343,9 @@ impl House {
         write_secret(&keys.path().join("token"), TOKEN);
         let address = ([127, 0, 0, 1], 0).into();
         let listener = Listener::bind(address, given, limits).expect("a free port");
+        let probes = Listener::bind_probes(address, limits).expect("a free port");
         let store = tempfile::tempdir().expect("room");
-        let address = listener.address();
+        let (address, probes_address) = (listener.address(), probes.address());
         let url = format!("{}://localhost:{}", listener.scheme(), address.port());
         let coordination = Coordination::open(store.path(), terms(), "a test").expect("a store");
         let merge = Merge {
@@ -323,7 +359,14 @@ impl House {
         };
         let task = tokio::spawn(async {
             let ended = coordination
-                .run(listener, merge, stopped, Duration::ZERO, |_| {})
+                .run(
+                    listener,
+                    Some(probes),
+                    merge,
+                    stopped,
+                    Duration::ZERO,
+                    |_| {},
+                )
                 .await;
             ended.expect("it is stopped");
         });
@@ -332,6 +375,7 @@ impl House {
             keys,
             security,
             address,
+            probes_address,
             url,
             _stop: stop,
             _task: task,
@@ -371,15 +415,18 @@ impl House {
         answer
     }
 
+    /// As `get`, at the port for probes.
+    async fn probe(&self, path: &str) -> String {
+        let (mut answer, mut stream) =
+            ask(self.probes_address, path, "Connection: close\r\n").await;
+        let rest = in_time(stream.read_to_string(&mut answer)).await;
+        rest.expect("UTF-8");
+        answer
+    }
+
     /// The beginning of an answer, and where the rest comes.
     async fn ask(&self, path: &str, headers: &str) -> (String, TcpStream) {
-        let mut stream = TcpStream::connect(self.address).await.expect("room");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
-        stream.write_all(request.as_bytes()).await.expect("room");
-        let mut answer = vec![0; 4096];
-        let length = in_time(stream.read(&mut answer)).await.expect("an answer");
-        answer.truncate(length);
-        (String::from_utf8(answer).expect("UTF-8"), stream)
+        ask(self.address, path, headers).await
     }
 
     async fn client(&self) -> CoordinatorClient<AuthorizedChannel> {
@@ -404,6 +451,17 @@ impl House {
         client.register(request).await.expect("a welcome");
         client
     }
+}
+
+/// Asks a port; gives the beginning of the answer, and where the rest comes.
+async fn ask(address: SocketAddr, path: &str, headers: &str) -> (String, TcpStream) {
+    let mut stream = TcpStream::connect(address).await.expect("room");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await.expect("room");
+    let mut answer = vec![0; 4096];
+    let length = in_time(stream.read(&mut answer)).await.expect("an answer");
+    answer.truncate(length);
+    (String::from_utf8(answer).expect("UTF-8"), stream)
 }
 
 /// A certificate for `localhost` that vouches for itself.

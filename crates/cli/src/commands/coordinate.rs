@@ -50,18 +50,22 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
     };
     let security = access::server(&args.security)?;
     let address = access::address(&args.listen)?;
+    let probes = args.probes.as_deref().map(access::address).transpose()?;
     let resumed = coordination.opening().patients_resumed;
     let grace = Duration::from_secs(args.grace.into());
     let mut meter = Meter::new(chatter.progress, trial.patients, resumed);
     let ending = access::runtime()?.block_on(async {
         let listener = Listener::bind(address, security, limits())?;
+        let probes = probes
+            .map(|address| Listener::bind_probes(address, limits()))
+            .transpose()?;
         let url = url(args, &listener);
         announce(&coordination, &url, &trial, chatter);
         let _address = Address::write(&store, url)?;
         let watch = |report: &StatusReport| show(&mut meter, report);
         Ok::<_, Failure>(
             coordination
-                .run(listener, merge, raised(stop), grace, watch)
+                .run(listener, probes, merge, raised(stop), grace, watch)
                 .await?,
         )
     })?;

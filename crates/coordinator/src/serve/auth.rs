@@ -34,6 +34,9 @@ use crate::message::Credential;
 /// Longest common name that is kept, characters (the limit of X.520).
 const NAME_LEN_MAX: usize = 64;
 
+/// Numbers for monitoring, which probes may see too.
+pub(crate) const METRICS: &str = "/metrics";
+
 /// Who is at the other end of a connection. Every request carries it as an extension.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -110,6 +113,8 @@ pub(crate) enum Clear {
     Loopback,
     /// Whoever connects is in a network that a user trusts.
     Trusted,
+    /// Whoever connects may ask how the coordinator is, and nothing else.
+    Probes,
 }
 
 impl Guard {
@@ -132,7 +137,8 @@ impl Guard {
             return Err(Refusal::Scripted);
         }
         let known = self.identify(certificate, request);
-        if is_about_health(request.uri().path()) {
+        let path = request.uri().path();
+        if is_about_health(path) || self.clear == Clear::Probes && path == METRICS {
             return Ok(known.ok());
         }
         known.map(Some)
@@ -154,6 +160,7 @@ impl Guard {
             return Ok(certificate.role);
         }
         match self.clear {
+            Clear::Probes => Err(Refusal::OnlyProbes),
             _ if self.token.is_some() => Err(Refusal::Unknown),
             Clear::Never => Err(Refusal::Unknown),
             Clear::Loopback if !is_for_this_machine(request) => Err(Refusal::Misled),
@@ -232,6 +239,11 @@ pub(crate) enum Refusal {
     )]
     Misled,
     #[error(
+        "this port answers health checks and {METRICS} only (whoever reaches it is not asked who \
+         they are), use the coordinator's own port"
+    )]
+    OnlyProbes,
+    #[error(
         "the call is from a web page (which could make it in the name of whoever reads the page), \
          use the program reseed"
     )]
@@ -246,7 +258,7 @@ impl Refusal {
         if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
             return Status::unauthenticated(self.to_string()).into_http::<Body>();
         }
-        if matches!(self, Self::Misled | Self::Scripted) {
+        if matches!(self, Self::Misled | Self::Scripted | Self::OnlyProbes) {
             return plain(StatusCode::FORBIDDEN, &self);
         }
         // With this challenge a browser asks its user for a name and a password.

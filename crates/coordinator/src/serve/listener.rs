@@ -213,13 +213,31 @@ impl Listener {
             Transport::Tls(files) => (Clear::Never, Some(files)),
         };
         let tls = files.map(tls::follow).transpose()?;
+        Self::take(address, tls, Guard::new(security.token, clear), limits)
+    }
+
+    /// Takes a port for those who have no certificates: probes, and monitoring. It serves them in
+    /// the clear, and nothing but health and metrics.
+    ///
+    /// # Errors
+    /// If the address cannot be used.
+    pub fn bind_probes(address: SocketAddr, limits: Limits) -> Result<Self, ListenError> {
+        Self::take(address, None, Guard::new(None, Clear::Probes), limits)
+    }
+
+    fn take(
+        address: SocketAddr,
+        tls: Option<Followed>,
+        guard: Guard,
+        limits: Limits,
+    ) -> Result<Self, ListenError> {
         let failed = |source| ListenError::Bind { address, source };
         let socket = listen(address).map_err(failed)?;
         Ok(Self {
             address: socket.local_addr().map_err(failed)?,
             socket,
             tls,
-            guard: Guard::new(security.token, clear),
+            guard,
             limits,
             counters: Arc::default(),
         })

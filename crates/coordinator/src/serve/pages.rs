@@ -19,7 +19,7 @@ use reseed_protocol::status::StatusReport;
 use reseed_results::Disk;
 use tokio::task::spawn_blocking;
 
-use super::auth::Peer;
+use super::auth::{METRICS, Peer};
 use super::calls::Clock;
 use super::metrics::Metrics;
 use super::page;
@@ -66,7 +66,7 @@ pub(crate) fn router(shown: Shown) -> Router {
         .route("/icon.svg", get(|| async { page::ICON.into_response() }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route(METRICS, get(metrics))
         .route("/status.json", get(status))
         .layer(map_response(with_headers))
         .with_state(shown)

@@ -1,9 +1,11 @@
 //! A coordinator's life: serve until the run has ended, merge, let the workers go.
 
+use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::middleware::from_fn_with_state;
 use reseed_protocol::DESCRIPTORS;
 use reseed_protocol::status::StatusReport;
@@ -103,15 +105,17 @@ impl Coordination {
         &self.opening
     }
 
-    /// Serves workers until the run has ended or `stop` is there; then merges the parts. After
-    /// `stop` it goes on for as long as the grace, but not without workers: they may have to stop
-    /// too, and have something to deliver. `watch` sees a report now and then.
+    /// Serves workers until the run has ended or `stop` is there; then merges the parts. Those
+    /// who only ask how it is may have a port of their own, `probes`. After `stop` it goes on for
+    /// as long as the grace, but not without workers: they may have to stop too, and have something
+    /// to deliver. `watch` sees a report now and then.
     ///
     /// # Errors
     /// [`CoordinateError`].
     pub async fn run(
         self,
         listener: Listener,
+        probes: Option<Listener>,
         merge: Merge,
         stop: impl Future<Output = ()>,
         grace: Duration,
@@ -120,7 +124,8 @@ impl Coordination {
         let clock = Clock::start();
         let service = self.service;
         let news = Arc::new(Notify::new());
-        let server = Server::start(listener, Arc::clone(&service), clock, Arc::clone(&news));
+        let doors = (listener, probes);
+        let server = Server::start(doors, Arc::clone(&service), clock, Arc::clone(&news));
         let ended = tokio::select! {
             ended = until_ended(&service, clock, &news, &mut watch) => ended,
             () = stopped(&service, clock, stop, grace) => Ok(false),
@@ -148,7 +153,7 @@ struct Server {
 
 impl Server {
     fn start(
-        listener: Listener,
+        (listener, probes): (Listener, Option<Listener>),
         service: Arc<Service<Disk>>,
         clock: Clock,
         news: Arc<Notify>,
@@ -165,14 +170,14 @@ impl Server {
         };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
-            let (health, probes) = tonic_health::server::health_reporter();
+            let (health, asked) = tonic_health::server::health_reporter();
             health.set_serving::<CoordinatorServer<Calls>>().await;
             let healthy = keep_health(health, Arc::clone(&service));
             let calls = Calls::new(service, clock, metrics, news, watching, limits);
             let calls = CoordinatorServer::new(calls)
                 .max_decoding_message_size(reseed_protocol::MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(reseed_protocol::MESSAGE_BYTES_MAX);
-            let mut routes = tonic::service::Routes::new(calls).add_service(probes);
+            let mut routes = tonic::service::Routes::new(calls).add_service(asked);
             // For tools such as grpcurl, in both versions that these know.
             match (descriptions().build_v1(), descriptions().build_v1alpha()) {
                 (Ok(new), Ok(old)) => routes = routes.add_service(new).add_service(old),
@@ -187,8 +192,10 @@ impl Server {
                 // If the sender is gone, so is the coordinator.
                 let _ = stopped.await;
             };
+            let probed = answer_probes(probes, router.clone());
             tokio::select! {
                 () = listener::serve(listener, router, stopped, GRACE) => {}
+                () = probed => {}
                 () = healthy => {}
             }
         });
@@ -204,6 +211,14 @@ impl Server {
         // It may have ended already.
         let _ = self.stop.send(());
         let _ = self.task.await;
+    }
+}
+
+/// Answers at the port of the probes, if there is one, as long as this is awaited.
+async fn answer_probes(probes: Option<Listener>, router: Router) {
+    match probes {
+        Some(probes) => listener::serve(probes, router, pending(), GRACE).await,
+        None => pending().await,
     }
 }
 
