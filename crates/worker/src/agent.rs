@@ -448,7 +448,7 @@ impl Agent {
         }
         if !back.is_empty() {
             actions.push(Action::Release { attempts: back });
-            self.drain();
+            self.run_out_of_time();
         }
     }
 
@@ -637,6 +637,11 @@ impl Agent {
         self.ending.get_or_insert(Ending::Drain(Outcome::Left));
     }
 
+    /// No other shard can be finished before the machine is taken away.
+    fn run_out_of_time(&mut self) {
+        self.ending.get_or_insert(Ending::Drain(Outcome::Stopped));
+    }
+
     /// Another worker may keep what this one cannot. Parts that are there can be delivered yet.
     fn unkept(&mut self, range: &Range<u64>, problem: String, actions: &mut Vec<Action>) {
         if let Some(work) = self.work.remove(&key(range)) {
@@ -691,7 +696,7 @@ impl Agent {
                 }
             }
             Some(Ending::Drain(outcome)) => {
-                if outcome == Outcome::Left {
+                if !matches!(outcome, Outcome::Broken(_)) {
                     // Threads that are free finish what they can still begin.
                     self.compute(now, actions);
                 }
@@ -805,7 +810,7 @@ impl Agent {
             .ends_at
             .is_some_and(|end| now + END_MARGIN_MS >= end)
         {
-            return self.drain();
+            return self.run_out_of_time();
         }
         self.asking = true;
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);

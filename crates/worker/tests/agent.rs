@@ -396,6 +396,16 @@ fn a_thread_that_is_nearly_free_has_time_for_a_short_shard() {
 }
 
 #[test]
+fn a_worker_with_too_little_time_for_a_shard_says_that_it_would_go_on_elsewhere() {
+    let mut agent = lent(26_000, 2_000);
+    let actions = agent.handle(answered(vec![grant(1, 0..110)]), 0);
+    let attempts = vec![1];
+    let handed_back = Action::Release { attempts };
+    let stopped = Action::Exit(Outcome::Stopped);
+    assert_eq!(actions, [handed_back, Action::Leave, stopped]);
+}
+
+#[test]
 fn a_worker_stops_before_its_machine_is_taken_away() {
     let mut agent = lent(26_000, 10_000);
     // This one takes longer than anybody could know.
