@@ -24,6 +24,8 @@ const SHARD_SECONDS: f64 = 3.0;
 const SHARD_SECONDS_MIN: f64 = 0.5;
 /// Shards a thread should have, at least, if they are not too short.
 const SHARDS_PER_THREAD: f64 = 8.0;
+/// Patients of a shard with records, each of whom takes a kilobyte of a worker's memory.
+const RECORDS_SHARD_PATIENTS_MAX: u64 = 100_000;
 /// What a shard of a cluster should take, seconds; and how many there should be, at least, as
 /// long as they do not become too short.
 const CLUSTER_SHARD_SECONDS: f64 = 10.0;
@@ -290,7 +292,12 @@ pub(crate) fn cluster_shard_patients(trial: &Trial) -> u64 {
     let rate = reseed_engine::patients_per_second(trial, trial.seed, &patients, PILOT, &stop);
     let seconds = trial.patients as f64 / rate;
     let shard_seconds = (seconds / CLUSTER_SHARDS).clamp(SHARD_SECONDS_MIN, CLUSTER_SHARD_SECONDS);
-    shard_patients_of(rate, shard_seconds, trial.patients)
+    let shard_patients = shard_patients_of(rate, shard_seconds, trial.patients);
+    if trial.records {
+        shard_patients.min(RECORDS_SHARD_PATIENTS_MAX)
+    } else {
+        shard_patients
+    }
 }
 
 /// Patients that come in small shards first, so that results are seen soon. Where shards are

@@ -20,9 +20,10 @@ pub(crate) fn drain(args: &Drain, chatter: Chatter) -> Result<(), Failure> {
             "there is no worker {name}; `reseed status` lists them"
         ))),
         _ => {
-            chatter.say(&format!(
-                "{workers} workers finish what they compute and leave"
-            ));
+            chatter.say(&match workers {
+                1 => "1 worker finishes what it computes and leaves".to_owned(),
+                _ => format!("{workers} workers finish what they compute and leave"),
+            });
             Ok(())
         }
     }
