@@ -42,7 +42,7 @@ pub(super) fn wait(kubectl: &Kubectl, run: &Run, chatter: Chatter) -> Result<(),
                 failed = 0;
                 match state {
                     State::Complete => {
-                        tell_end(kubectl, &job, chatter);
+                        tell_end(kubectl, &job, &told, chatter);
                         return Ok(());
                     }
                     State::Failed(reason) => return Err(failure(kubectl, &pods, &reason)),
@@ -132,11 +132,15 @@ fn obstacle(pod: &Value) -> Option<String> {
     Some(format!("{reason} {message}").trim().to_owned())
 }
 
-/// Tells what the coordinator said last.
-fn tell_end(kubectl: &Kubectl, job: &str, chatter: Chatter) {
+/// Tells what the coordinator said last, and was not told before.
+fn tell_end(kubectl: &Kubectl, job: &str, told: &str, chatter: Chatter) {
     let job = format!("job/{job}");
     match kubectl.text(&["logs", &job, LAST_LINES]) {
-        Ok(lines) => chatter.say(lines.trim_end()),
+        Ok(lines) => {
+            for line in lines.lines().filter(|line| *line != told) {
+                chatter.say(line);
+            }
+        }
         // The run is complete; only its last words are lost.
         Err(_) => chatter.say("the run is complete"),
     }
