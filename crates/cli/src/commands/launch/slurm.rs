@@ -229,7 +229,7 @@ impl<'a> Launch<'a> {
         keys::keys(&made, Chatter::SILENT)?;
         // Exactly what --dry-run shows.
         match Cli::try_parse_from(self.coordinator()).map(|cli| cli.command) {
-            Ok(args::Command::Coordinate(coordinate)) => {
+            Ok(Some(args::Command::Coordinate(coordinate))) => {
                 coordinate::coordinate(&coordinate, chatter)
             }
             other => Err(Failure::Internal(format!("no coordinator: {other:?}"))),
