@@ -56,8 +56,9 @@ impl Cluster {
         let mut command = Command::new("nsenter");
         command
             .args(["--target", &self.init.to_string(), "--all"])
-            .arg(format!("--wd={}", folder.display()))
-            .args(["env".to_owned(), format!("SLURM_CONF={}", conf.display())])
+            .args(["env", "--chdir"])
+            .arg(folder)
+            .arg(format!("SLURM_CONF={}", conf.display()))
             .arg(program);
         command
     }

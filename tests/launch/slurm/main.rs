@@ -8,10 +8,10 @@ mod run;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 
 use crate::cluster::{Cluster, wait_for};
 use crate::run::{Golden, Run};
@@ -51,37 +51,29 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They share the cluster.
     arguments.test_threads = Some(1);
-    let wanted = |name: &str| {
-        let filter = arguments.filter.as_deref().unwrap_or_default();
-        name.contains(filter)
-            && !arguments
-                .skip
-                .iter()
-                .any(|skip| name.contains(skip.as_str()))
-    };
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
-        eprintln!("not run: a Slurm cluster of one's own needs root");
+        eprintln!("jobs of Slurm are not tested: a cluster of one's own needs root");
     }
-    if !is_root || arguments.list || !TESTS.iter().any(|(name, _)| wanted(name)) {
-        let listed =
-            TESTS.map(|(name, _)| Trial::test(name, || Ok(())).with_ignored_flag(!is_root));
-        return libtest_mimic::run(&arguments, listed.into()).exit_code();
-    }
-    let cluster = Arc::new(Cluster::up());
+    let cluster = Arc::new(OnceLock::new());
     let golden = Arc::new(Golden::default());
     let trials = TESTS.map(|(name, test)| {
         let (cluster, golden) = (Arc::clone(&cluster), Arc::clone(&golden));
-        Trial::test(name, move || timed(name, || test(&cluster, &golden)))
+        let run = move || {
+            timed(name, || test(cluster.get_or_init(Cluster::up), &golden));
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(!is_root)
     });
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials.into());
+    drop(cluster);
+    conclusion.exit_code()
 }
 
-fn timed(name: &str, test: impl FnOnce()) -> Result<(), Failed> {
+fn timed(name: &str, test: impl FnOnce()) {
     let begin = Instant::now();
     test();
     eprintln!("{name}: {:.1} s", begin.elapsed().as_secs_f64());
-    Ok(())
 }
 
 fn whole(cluster: &Cluster, golden: &Golden) {
