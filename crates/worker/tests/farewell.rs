@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reseed_protocol::channel::Connect;
+use reseed_protocol::channel::{Connect, Whereabouts};
 use reseed_protocol::messages::{
     Answer, Grant, Machine, PulseAnswer, Purpose, Receipt, RunSpec, Session, Versions, Wait,
     Welcome,
@@ -152,7 +152,7 @@ async fn a_worker_leaves_when_its_deliveries_are_over() {
     };
     let dir = tempfile::tempdir().expect("a folder for temporary files");
     let config = Config {
-        target: connect.check().expect("loopback"),
+        coordinator: Whereabouts::Known(connect.check().expect("loopback")),
         session: Session([1; 16]),
         name: "ada".into(),
         versions: Versions {
