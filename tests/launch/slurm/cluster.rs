@@ -89,6 +89,14 @@ impl Cluster {
         self.shell(&format!("{LAB} lose {} {node}", self.lab().display()));
     }
 
+    /// Stops the worker of a node, which stays there, so that the run does not end meanwhile.
+    pub(crate) fn pause(&self, node: u32) {
+        self.shell(&format!(
+            "pkill --ns $(cat {}/run/node{node}) --nslist net --signal STOP --full 'reseed work'",
+            self.lab().display()
+        ));
+    }
+
     pub(crate) fn boot(&self, node: u32) {
         // The node's daemon stays, and would keep our pipe open.
         self.shell(&format!(

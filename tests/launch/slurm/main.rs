@@ -114,6 +114,7 @@ fn node_lost(cluster: &Cluster, golden: &Golden) {
     run.launch(TWO);
     run.is_under_way();
     cluster.lose(2);
+    cluster.pause(1);
     run.completes();
     cluster.boot(2);
     assert_eq!(run.restarts(), 1);
@@ -126,6 +127,7 @@ fn node_cut_off(cluster: &Cluster, golden: &Golden) {
     run.launch(TWO);
     run.is_under_way();
     let cut = cluster.cut(2);
+    cluster.pause(1);
     run.completes();
     drop(cut);
     cluster.whole();
@@ -138,6 +140,7 @@ fn first_node_cut_off(cluster: &Cluster, golden: &Golden) {
     run.launch(TWO);
     run.is_under_way();
     let cut = cluster.cut(1);
+    cluster.pause(1);
     wait_for("the job is started again", Duration::from_mins(2), || {
         run.restarts() == 1 && run.state() == "RUNNING"
     });

@@ -15,7 +15,7 @@ const RESEED: &str = env!("CARGO_BIN_EXE_reseed");
 /// Patients of a run in whose middle something can be done.
 const PATIENTS: u64 = 2_000_000;
 /// Patients of a run that takes longer than jobs of a minute have.
-const LONG_PATIENTS: u64 = 6_000_000;
+const LONG_PATIENTS: u64 = 8_000_000;
 /// Parts by which a run is under way.
 const PARTS: usize = 3;
 const RUN_TIME_MAX: Duration = Duration::from_mins(6);
