@@ -3,14 +3,13 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::run::RESEED;
+use crate::lab::{Lab, RESEED, wait_for};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/launch/kubernetes");
 const DEFAULT_PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/kubernetes-lab");
@@ -33,11 +32,14 @@ pub(crate) fn programs() -> Option<PathBuf> {
 
 /// The cluster is there for as long as this is.
 pub(crate) struct Cluster {
-    namespaces: Child,
-    /// The first process in them.
-    init: u32,
+    /// The first to end: what is left of it then is for the broom.
+    pub(crate) lab: Lab,
+    _broom: Broom,
     folder: TempDir,
 }
+
+/// Removes what a cluster leaves outside its namespaces.
+struct Broom(PathBuf);
 
 impl Cluster {
     pub(crate) fn up(programs: &Path) -> Self {
@@ -47,96 +49,39 @@ impl Cluster {
             .args([RESEED.as_ref(), images.as_path()])
             .status();
         assert!(made.expect("a shell").success(), "images are made");
-        let inside = folder.path().join("lab");
-        // If the test is killed, so is the cluster.
-        let mut namespaces = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(script("lab"))
-            .args([programs, &inside, &images])
-            .arg(NODES.to_string())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("setpriv, of util-linux");
-        let begin = Instant::now();
-        while !inside.join("up").exists() {
-            let ended = namespaces.try_wait().expect("a child");
-            assert_eq!(ended, None, "the cluster did not come up");
-            assert!(begin.elapsed() < UP_TIME_MAX, "the cluster takes too long");
-            thread::sleep(Duration::from_millis(50));
-        }
-        let id = namespaces.id();
-        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
-        let init = children.expect("a process").trim().parse();
-        let cluster = Self {
-            namespaces,
-            init: init.expect("one process is the first in the namespaces"),
+        let inside = inside(&folder);
+        let nodes = NODES.to_string();
+        let lab = Lab::up(
+            script("lab"),
+            &inside,
+            &[
+                programs.as_os_str(),
+                inside.as_os_str(),
+                images.as_os_str(),
+                nodes.as_ref(),
+            ],
+            format!("KUBECONFIG={}", inside.join("kubeconfig").display()),
+            UP_TIME_MAX,
+        );
+        lab.shell(&format!("kubectl apply -k {PRIORITIES}"));
+        Self {
+            lab,
+            _broom: Broom(inside),
             folder,
-        };
-        cluster.shell(&format!("kubectl apply -k {PRIORITIES}"));
-        cluster
-    }
-
-    /// A command of an operator of the cluster, in this folder.
-    pub(crate) fn command(&self, folder: &Path, program: &str) -> Command {
-        let configuration = self.lab().join("kubeconfig");
-        let mut command = Command::new("nsenter");
-        command
-            .args(["--target", &self.init.to_string(), "--all"])
-            .arg("env")
-            .arg(format!("--chdir={}", folder.display()))
-            .arg(format!("KUBECONFIG={}", configuration.display()))
-            .arg(program);
-        command
-    }
-
-    /// What a command line of an operator prints; it must succeed.
-    pub(crate) fn shell(&self, line: &str) -> String {
-        let mut command = self.command("/".as_ref(), "bash");
-        let output = command.args(["-c", line]).output();
-        let output = output.expect("nsenter, of util-linux");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{line}: {said}");
-        String::from_utf8(output.stdout).expect("UTF-8")
+        }
     }
 
     /// What `kubectl get` tells.
     pub(crate) fn get(&self, what: &str) -> Value {
-        let text = self.shell(&format!("kubectl get {what} --output=json"));
+        let text = self.lab.shell(&format!("kubectl get {what} --output=json"));
         serde_json::from_str(&text).expect("JSON")
     }
 
     /// Where the cluster keeps a claim's volume.
     pub(crate) fn volume(&self, claim: &str) -> PathBuf {
-        self.lab().join("volumes").join(format!("default-{claim}"))
-    }
-
-    /// Cuts a node off from the others, for as long as the cut lives.
-    pub(crate) fn cut(&self, node: &str) -> Cut<'_> {
-        self.shell(&format!("ip link set {node} down"));
-        Cut {
-            cluster: self,
-            node: node.to_owned(),
-        }
-    }
-
-    /// Takes the power of a node away, until it is [booted](Self::boot).
-    pub(crate) fn lose(&self, node: &str) {
-        self.lab_does("lose", node);
-    }
-
-    pub(crate) fn boot(&self, node: &str) {
-        self.lab_does("boot", node);
-        self.whole();
-    }
-
-    fn lab_does(&self, what: &str, node: &str) {
-        // A node's daemons stay, and would keep our pipe open.
-        self.shell(&format!(
-            "setsid {} {what} {} {} </dev/null >/dev/null 2>&1",
-            script("lab"),
-            self.lab().display(),
-            node.trim_start_matches("node")
-        ));
+        inside(&self.folder)
+            .join("volumes")
+            .join(format!("default-{claim}"))
     }
 
     /// Waits until every node would take a pod.
@@ -146,10 +91,6 @@ impl Cluster {
             let nodes = nodes["items"].as_array().expect("nodes");
             nodes.iter().filter(|node| is_ready(node)).count() == NODES
         });
-    }
-
-    fn lab(&self) -> PathBuf {
-        self.folder.path().join("lab")
     }
 }
 
@@ -161,42 +102,20 @@ pub(crate) fn is_ready(object: &Value) -> bool {
         && conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
-impl Drop for Cluster {
+impl Drop for Broom {
     fn drop(&mut self) {
-        // Everything inside ends with it.
-        let _ = self.namespaces.kill();
-        let _ = self.namespaces.wait();
+        // If it stays, it is in nobody's way.
         let _ = Command::new(script("lab"))
-            .args(["clean".as_ref(), self.lab().as_path()])
+            .args(["clean".as_ref(), self.0.as_path()])
             .status();
     }
 }
 
-pub(crate) struct Cut<'a> {
-    cluster: &'a Cluster,
-    node: String,
+fn inside(folder: &TempDir) -> PathBuf {
+    folder.path().join("lab")
 }
 
-impl Drop for Cut<'_> {
-    fn drop(&mut self) {
-        let node = &self.node;
-        self.cluster.shell(&format!("ip link set {node} up"));
-    }
-}
-
-fn script(name: &str) -> String {
+fn script(name: &str) -> PathBuf {
     let path = fs::canonicalize(FOLDER).expect("the folder of this test");
-    path.join(name).display().to_string()
-}
-
-/// Waits until something is so.
-pub(crate) fn wait_for(what: &str, time_max: Duration, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(
-            begin.elapsed() < time_max,
-            "not within {time_max:?}: {what}"
-        );
-        thread::sleep(Duration::from_millis(100));
-    }
+    path.join(name)
 }

@@ -5,6 +5,8 @@
 //! programs that `tests/launch/kubernetes/build` makes; without them that part is not run, and says so.
 
 mod cluster;
+#[path = "../lab.rs"]
+mod lab;
 mod run;
 mod schemas;
 
@@ -12,12 +14,13 @@ use std::fs;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::cluster::{Cluster, programs, wait_for};
-use crate::run::{Golden, Run, digest, name, node};
+use crate::cluster::{Cluster, programs};
+use crate::lab::{digest, timed, wait_for};
+use crate::run::{Golden, Run, name, node, node_number};
 
 type Test = fn(&Cluster, &Golden);
 
@@ -79,17 +82,11 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-fn timed(name: &str, test: impl FnOnce()) {
-    let begin = Instant::now();
-    test();
-    eprintln!("{name}: {:.1} s", begin.elapsed().as_secs_f64());
-}
-
 fn server_side(cluster: &Cluster, golden: &Golden) {
     let run = Run::new(cluster, golden, "asked");
     let file = run.path("manifests.yaml");
     fs::write(&file, run.launch("--dry-run")).expect("room");
-    let taken = cluster.shell(&format!(
+    let taken = cluster.lab.shell(&format!(
         "kubectl apply --dry-run=server --filename={}",
         file.display()
     ));
@@ -98,7 +95,9 @@ fn server_side(cluster: &Cluster, golden: &Golden) {
     assert_eq!(taken.matches("networkpolicy").count(), 2, "{taken}");
     let reader = run.launched().join("reader");
     let reader = reader.display();
-    cluster.shell(&format!("kubectl apply --dry-run=server -k {reader}"));
+    cluster
+        .lab
+        .shell(&format!("kubectl apply --dry-run=server -k {reader}"));
 }
 
 fn whole(cluster: &Cluster, golden: &Golden) {
@@ -135,7 +134,7 @@ fn worker_killed(cluster: &Cluster, golden: &Golden) {
     run.launch("");
     run.is_under_way();
     let worker = run.pods("worker").remove(0);
-    cluster.shell(&format!(
+    cluster.lab.shell(&format!(
         "kubectl delete pod {} --grace-period=0 --force",
         name(&worker)
     ));
@@ -153,7 +152,9 @@ fn coordinator_deleted(cluster: &Cluster, golden: &Golden) {
     let run = Run::new(cluster, golden, "deleted");
     run.launch("");
     run.is_under_way();
-    cluster.shell(&format!("kubectl delete pod {}", name(&run.coordinator())));
+    cluster
+        .lab
+        .shell(&format!("kubectl delete pod {}", name(&run.coordinator())));
     run.is_under_way();
     assert!(run.log().contains("are there"), "it goes on: {}", run.log());
     run.completes();
@@ -168,14 +169,14 @@ fn node_drained(cluster: &Cluster, golden: &Golden) {
     run.is_under_way();
     let first = run.coordinator();
     let drained = node(&first);
-    cluster.shell(&format!(
+    cluster.lab.shell(&format!(
         "kubectl drain {drained} --ignore-daemonsets --delete-emptydir-data"
     ));
     assert!(!run.has_result(), "too late: the run is complete");
     run.is_under_way();
     assert_ne!(node(&run.coordinator()), drained);
     assert!(run.log().contains("are there"), "it goes on: {}", run.log());
-    cluster.shell(&format!("kubectl uncordon {drained}"));
+    cluster.lab.shell(&format!("kubectl uncordon {drained}"));
     run.completes();
     run.remove();
     cluster.whole();
@@ -189,10 +190,10 @@ fn node_cut_off(cluster: &Cluster, golden: &Golden) {
     let home = run.coordinator();
     let workers = run.pods("worker");
     let away = workers.iter().find(|worker| node(worker) != node(&home));
-    let away = node(away.expect("a worker on another node"));
-    let cut = cluster.cut(away);
+    let away = away.expect("a worker on another node");
+    let cut = cluster.lab.cut(node_number(away));
     run.completes();
-    let nodes = cluster.get(&format!("node {away}"));
+    let nodes = cluster.get(&format!("node {}", node(away)));
     assert!(!cluster::is_ready(&nodes), "it was cut off until the end");
     drop(cut);
     cluster.whole();
@@ -204,16 +205,19 @@ fn node_lost(cluster: &Cluster, golden: &Golden) {
     run.launch("");
     run.is_under_way();
     let first = run.coordinator();
-    cluster.lose(node(&first));
+    cluster.lab.lose(node_number(&first));
     // Nobody can tell a node without power from one that is cut off; Kubernetes waits, and an
     // administrator who knows says so by removing the node.
     thread::sleep(Duration::from_secs(15));
-    cluster.shell(&format!("kubectl delete node {}", node(&first)));
+    cluster
+        .lab
+        .shell(&format!("kubectl delete node {}", node(&first)));
     run.is_under_way();
     assert_ne!(node(&run.coordinator()), node(&first));
     assert!(run.log().contains("are there"), "it goes on: {}", run.log());
     run.completes();
-    cluster.boot(node(&first));
+    cluster.lab.boot(node_number(&first));
+    cluster.whole();
     run.remove();
 }
 
@@ -223,7 +227,9 @@ fn reinstalled(cluster: &Cluster, golden: &Golden) {
     run.is_under_way();
     let parts = run.parts();
     let folder = run.launched();
-    cluster.shell(&format!("kubectl delete -k {}", folder.display()));
+    cluster
+        .lab
+        .shell(&format!("kubectl delete -k {}", folder.display()));
     wait_for("its pods are gone", Duration::from_mins(1), || {
         run.pods("coordinator").is_empty()
     });
@@ -261,7 +267,9 @@ fn wrong_certificate(cluster: &Cluster, golden: &Golden) {
     for file in ["worker.pem", "worker.key"] {
         fs::copy(own.join(file), keys.join(file)).expect("room");
     }
-    cluster.shell(&format!("kubectl delete job {}", run.object("workers")));
+    cluster
+        .lab
+        .shell(&format!("kubectl delete job {}", run.object("workers")));
     run.launch("");
     run.completes();
     run.remove();
@@ -272,7 +280,9 @@ fn failed(cluster: &Cluster, golden: &Golden) {
     let run = Run::new(cluster, golden, "other");
     run.launch("");
     run.is_under_way();
-    cluster.shell(&format!("kubectl delete -k {}", run.launched().display()));
+    cluster
+        .lab
+        .shell(&format!("kubectl delete -k {}", run.launched().display()));
     let said = run.start("--seed 2 --wait").ends(5);
     assert!(said.contains("the coordinator ended with 5"), "{said}");
     run.remove();

@@ -1,24 +1,22 @@
 //! A launched run, and what it must come to.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::Output;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::cluster::{Cluster, wait_for};
+use crate::cluster::Cluster;
+use crate::lab::{
+    RESEED, RUN_TIME_MAX, Waiting, computed, count_parts, digest, result_of, wait_for,
+    wait_for_more_parts,
+};
 
-pub(crate) const RESEED: &str = env!("CARGO_BIN_EXE_reseed");
 /// Patients of a run in whose middle something can be done.
 const PATIENTS: u64 = 1_200_000;
 /// Workers for which the nodes have room.
 const WORKERS: &str = "3";
-/// Parts by which a run is under way.
-const PARTS: usize = 3;
-const RUN_TIME_MAX: Duration = Duration::from_mins(6);
 
 /// The digest of `reseed run`.
 #[derive(Debug, Default)]
@@ -26,25 +24,8 @@ pub(crate) struct Golden(OnceLock<String>);
 
 impl Golden {
     pub(crate) fn digest(&self) -> &str {
-        self.0.get_or_init(|| {
-            let folder = tempfile::tempdir().expect("a folder for temporary files");
-            let out = folder.path().join("golden.h5");
-            let ran = Command::new(RESEED)
-                .args(["run", "breast", "--quiet", "--patients"])
-                .arg(PATIENTS.to_string())
-                .arg("--out")
-                .arg(&out)
-                .status();
-            assert!(ran.expect("the program starts").success());
-            digest(&out)
-        })
+        self.0.get_or_init(|| computed(PATIENTS))
     }
-}
-
-pub(crate) fn digest(file: &Path) -> String {
-    let printed = Command::new(RESEED).arg("digest").arg(file).output();
-    let printed = printed.expect("the program starts").stdout;
-    String::from_utf8(printed).expect("UTF-8").trim().to_owned()
 }
 
 /// A run with a name and a folder of its own.
@@ -109,39 +90,30 @@ impl<'a> Run<'a> {
 
     /// Starts a launch that waits for the run's end.
     pub(crate) fn start(&self, options: &str) -> Waiting {
-        let mut command = self.cluster.command(self.folder.path(), RESEED);
+        let mut command = self.cluster.lab.command(self.folder.path(), RESEED);
         command.args(self.arguments(options));
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        Waiting(command.spawn().expect("nsenter, of util-linux"))
+        Waiting::start(command)
     }
 
     /// What a command of an operator comes to.
     pub(crate) fn reseed(&self, arguments: &[&str]) -> Output {
-        let mut command = self.cluster.command(self.folder.path(), RESEED);
+        let mut command = self.cluster.lab.command(self.folder.path(), RESEED);
         command.args(arguments);
         command.output().expect("nsenter, of util-linux")
     }
 
     /// Waits for some more parts. The run must not be over then.
     pub(crate) fn is_under_way(&self) {
-        let parts = self.parts();
-        wait_for("more parts", RUN_TIME_MAX, || self.parts() >= parts + PARTS);
-        assert!(!self.has_result(), "too late: the run is complete");
+        wait_for_more_parts(&self.store());
         eprintln!("{}: {} parts are committed", self.name, self.parts());
     }
 
     pub(crate) fn parts(&self) -> usize {
-        let Ok(entries) = fs::read_dir(self.store().join("parts")) else {
-            return 0;
-        };
-        let names = entries.flatten().map(|entry| entry.file_name());
-        names
-            .filter(|name| name.as_encoded_bytes().ends_with(b".h5"))
-            .count()
+        count_parts(&self.store())
     }
 
     pub(crate) fn has_result(&self) -> bool {
-        self.store().join("result.h5").exists()
+        result_of(&self.store()).exists()
     }
 
     /// Waits until the coordinator's Job has ended well, with the right result.
@@ -155,10 +127,7 @@ impl<'a> Run<'a> {
             assert!(!kinds.contains(&&"Failed".into()), "{status}");
             kinds.contains(&&"Complete".into())
         });
-        assert_eq!(
-            digest(&self.store().join("result.h5")),
-            self.golden.digest()
-        );
+        assert_eq!(digest(&result_of(&self.store())), self.golden.digest());
     }
 
     /// Its pods of this kind that are not on their way out, the oldest first.
@@ -184,15 +153,20 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn log_of(&self, pod: &Value) -> String {
-        self.cluster.shell(&format!("kubectl logs {}", name(pod)))
+        self.cluster
+            .lab
+            .shell(&format!("kubectl logs {}", name(pod)))
     }
 
     /// Removes it from the cluster with all that it has there.
     pub(crate) fn remove(&self) {
         let folder = self.launched();
         let folder = folder.display();
-        self.cluster.shell(&format!("kubectl delete -k {folder}"));
         self.cluster
+            .lab
+            .shell(&format!("kubectl delete -k {folder}"));
+        self.cluster
+            .lab
             .shell(&format!("kubectl delete -k {folder}/store"));
     }
 }
@@ -205,15 +179,8 @@ pub(crate) fn node(pod: &Value) -> &str {
     pod["spec"]["nodeName"].as_str().expect("a node")
 }
 
-/// A command that waits for the end of a run.
-pub(crate) struct Waiting(Child);
-
-impl Waiting {
-    /// What it has said when it ends so.
-    pub(crate) fn ends(self, exit: i32) -> String {
-        let output = self.0.wait_with_output().expect("a child");
-        let said = String::from_utf8(output.stderr).expect("UTF-8");
-        assert_eq!(output.status.code(), Some(exit), "{said}");
-        said
-    }
+/// Number of the node of a pod.
+pub(crate) fn node_number(pod: &Value) -> u32 {
+    let number = node(pod).strip_prefix("node").map(str::parse);
+    number.expect("a node of the lab").expect("a number")
 }

@@ -3,6 +3,8 @@
 //! Needs root, without which it says that it is not run, and what `deploy/with-tools --tests` brings.
 
 mod cluster;
+#[path = "../lab.rs"]
+mod lab;
 mod run;
 
 use std::fs;
@@ -13,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::cluster::{Cluster, wait_for};
+use crate::cluster::Cluster;
+use crate::lab::{timed, wait_for};
 use crate::run::{Golden, Run};
 
 /// All nodes of the cluster.
@@ -70,12 +73,6 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-fn timed(name: &str, test: impl FnOnce()) {
-    let begin = Instant::now();
-    test();
-    eprintln!("{name}: {:.1} s", begin.elapsed().as_secs_f64());
-}
-
 fn whole(cluster: &Cluster, golden: &Golden) {
     let run = Run::new(cluster, golden);
     let waiting = run.start(&format!("{ALL} --wait"));
@@ -99,7 +96,9 @@ fn worker_killed(cluster: &Cluster, golden: &Golden) {
     let run = Run::new(cluster, golden);
     run.launch(ALL);
     run.is_under_way();
-    cluster.shell("pkill --signal KILL --newest --full 'reseed work --store'");
+    cluster
+        .lab
+        .shell("pkill --signal KILL --newest --full 'reseed work --store'");
     run.completes();
     assert!(
         run.log().contains("another one takes its place"),
@@ -113,10 +112,11 @@ fn node_lost(cluster: &Cluster, golden: &Golden) {
     let run = Run::new(cluster, golden);
     run.launch(TWO);
     run.is_under_way();
-    cluster.lose(2);
+    cluster.lab.lose(2);
     cluster.pause(1);
     run.completes();
-    cluster.boot(2);
+    cluster.lab.boot(2);
+    cluster.whole();
     assert_eq!(run.restarts(), 1);
     assert!(run.log().contains("are there"), "it goes on: {}", run.log());
 }
@@ -126,7 +126,7 @@ fn node_cut_off(cluster: &Cluster, golden: &Golden) {
     let run = Run::new(cluster, golden);
     run.launch(TWO);
     run.is_under_way();
-    let cut = cluster.cut(2);
+    let cut = cluster.lab.cut(2);
     cluster.pause(1);
     run.completes();
     drop(cut);
@@ -139,7 +139,7 @@ fn first_node_cut_off(cluster: &Cluster, golden: &Golden) {
     let run = Run::new(cluster, golden);
     run.launch(TWO);
     run.is_under_way();
-    let cut = cluster.cut(1);
+    let cut = cluster.lab.cut(1);
     cluster.pause(1);
     wait_for("the job is started again", Duration::from_mins(2), || {
         run.restarts() == 1 && run.state() == "RUNNING"
@@ -158,7 +158,9 @@ fn preempted(cluster: &Cluster, golden: &Golden) {
     run.launch(&format!("{ALL} --partition spot"));
     run.is_under_way();
     let begin = Instant::now();
-    cluster.shell("srun --partition main --nodes 3 --exclusive --quiet true");
+    cluster
+        .lab
+        .shell("srun --partition main --nodes 3 --exclusive --quiet true");
     let seconds = begin.elapsed().as_secs();
     assert!(seconds < 25, "the job made room after {seconds} s");
     run.completes();
@@ -170,7 +172,9 @@ fn requeued(cluster: &Cluster, golden: &Golden) {
     let run = Run::new(cluster, golden);
     run.launch(ALL);
     run.is_under_way();
-    cluster.shell(&format!("scontrol requeue {}", run.job()));
+    cluster
+        .lab
+        .shell(&format!("scontrol requeue {}", run.job()));
     run.completes();
     assert_eq!(run.restarts(), 1);
     assert!(run.log().contains("are there"), "it goes on: {}", run.log());
@@ -181,7 +185,7 @@ fn cancelled(cluster: &Cluster, golden: &Golden) {
     let waiting = run.start(&format!("{ALL} --wait"));
     run.is_under_way();
     let kept = run.parts();
-    cluster.shell(&format!("scancel {}", run.job()));
+    cluster.lab.shell(&format!("scancel {}", run.job()));
     let said = waiting.ends(3);
     assert!(said.contains("the same command goes on"), "{said}");
     assert!(!run.has_result());
@@ -227,22 +231,25 @@ fn elastic(cluster: &Cluster, golden: &Golden) {
     let run = Run::new(cluster, golden);
     let coordinator = run.start(ELASTIC);
     run.is_under_way();
-    cluster.shell(&format!("scancel {}_1", run.job()));
+    cluster.lab.shell(&format!("scancel {}_1", run.job()));
     run.is_under_way();
-    let node = cluster.shell("squeue --noheader --states=running --format=%N");
+    let node = cluster
+        .lab
+        .shell("squeue --noheader --states=running --format=%N");
     let node = node
         .trim()
         .strip_prefix("node")
         .and_then(|n| n.parse().ok());
     let node = node.expect("the other task is on a node");
-    cluster.lose(node);
+    cluster.lab.lose(node);
     run.is_under_way();
     let said = coordinator.ends(0);
     assert!(said.contains(&golden.digest()), "{said}");
     run.is_golden();
-    cluster.boot(node);
+    cluster.lab.boot(node);
+    cluster.whole();
     wait_for("no task is left", Duration::from_secs(30), || {
-        cluster.shell("squeue --noheader").is_empty()
+        cluster.lab.shell("squeue --noheader").is_empty()
     });
 }
 

@@ -2,23 +2,21 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::cluster::{Cluster, wait_for};
+use crate::cluster::Cluster;
+use crate::lab::{
+    RESEED, RUN_TIME_MAX, Waiting, computed, count_parts, digest, result_of, wait_for,
+    wait_for_more_parts,
+};
 
-const RESEED: &str = env!("CARGO_BIN_EXE_reseed");
 /// Patients of a run in whose middle something can be done.
 const PATIENTS: u64 = 2_000_000;
 /// Patients of a run that takes longer than jobs of a minute have.
 const LONG_PATIENTS: u64 = 8_000_000;
-/// Parts by which a run is under way.
-const PARTS: usize = 3;
-const RUN_TIME_MAX: Duration = Duration::from_mins(6);
 
 /// The digests of `reseed run`.
 #[derive(Debug, Default)]
@@ -37,30 +35,6 @@ impl Golden {
             .get_or_init(|| computed(LONG_PATIENTS))
             .clone()
     }
-}
-
-fn computed(patients: u64) -> String {
-    let folder = tempfile::tempdir().expect("a folder for temporary files");
-    let out = folder.path().join("golden.h5");
-    let ran = Command::new(RESEED)
-        .args([
-            "run",
-            "breast",
-            "--quiet",
-            "--patients",
-            &patients.to_string(),
-            "--out",
-        ])
-        .arg(&out)
-        .status();
-    assert!(ran.expect("the program starts").success());
-    digest(&out)
-}
-
-fn digest(file: &Path) -> String {
-    let printed = Command::new(RESEED).arg("digest").arg(file).output();
-    let printed = printed.expect("the program starts").stdout;
-    String::from_utf8(printed).expect("UTF-8").trim().to_owned()
 }
 
 /// A run in a folder of its own, which the cluster sees.
@@ -107,19 +81,14 @@ impl<'a> Run<'a> {
     /// Starts a launch that waits for the run's end.
     pub(crate) fn start(&self, options: &str) -> Waiting {
         let line = format!("launch slurm breast --patients {} {options}", self.patients);
-        let child = self
-            .cluster
-            .command(self.folder.path(), RESEED)
-            .args(line.split_whitespace())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
-        Waiting(child.expect("nsenter, of util-linux"))
+        let mut command = self.cluster.lab.command(self.folder.path(), RESEED);
+        command.args(line.split_whitespace());
+        Waiting::start(command)
     }
 
     /// What `reseed LINE` prints on the login node.
     pub(crate) fn login(&self, line: &str) -> String {
-        let mut command = self.cluster.command(self.folder.path(), RESEED);
+        let mut command = self.cluster.lab.command(self.folder.path(), RESEED);
         let output = command.args(line.split_whitespace()).output();
         let output = output.expect("nsenter, of util-linux");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -133,30 +102,22 @@ impl<'a> Run<'a> {
         if !known.is_empty() {
             return known;
         }
-        let jobs = self.cluster.shell("squeue --noheader --format=%A,%F");
+        let jobs = self.cluster.lab.shell("squeue --noheader --format=%A,%F");
         let array = jobs.lines().last().and_then(|line| line.split(',').nth(1));
         array.expect("a job in the queue").to_owned()
     }
 
     /// Waits for some more parts. The run must not be over then.
     pub(crate) fn is_under_way(&self) {
-        let parts = self.parts();
-        wait_for("more parts", RUN_TIME_MAX, || self.parts() >= parts + PARTS);
-        assert!(!self.has_result(), "too late: the run is complete");
+        wait_for_more_parts(&self.store());
     }
 
     pub(crate) fn parts(&self) -> usize {
-        let Ok(entries) = fs::read_dir(self.store().join("parts")) else {
-            return 0;
-        };
-        let names = entries.flatten().map(|entry| entry.file_name());
-        names
-            .filter(|name| name.as_encoded_bytes().ends_with(b".h5"))
-            .count()
+        count_parts(&self.store())
     }
 
     pub(crate) fn has_result(&self) -> bool {
-        self.store().join("result.h5").exists()
+        result_of(&self.store()).exists()
     }
 
     /// Waits until the job has ended well, with the right result.
@@ -174,7 +135,7 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn is_golden(&self) {
-        assert_eq!(digest(&self.store().join("result.h5")), self.golden);
+        assert_eq!(digest(&result_of(&self.store())), self.golden);
     }
 
     pub(crate) fn state(&self) -> String {
@@ -190,6 +151,7 @@ impl<'a> Run<'a> {
         let job = self.job();
         let shown = self
             .cluster
+            .lab
             .shell(&format!("scontrol show job --oneliner {job}"));
         let mut words = shown.split_whitespace();
         let value = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
@@ -210,19 +172,6 @@ impl<'a> Run<'a> {
 impl Drop for Run<'_> {
     /// A test that failed leaves nothing to the next one.
     fn drop(&mut self) {
-        self.cluster.shell("scancel --quiet --user=root");
-    }
-}
-
-/// A command that waits for the end of a run.
-pub(crate) struct Waiting(Child);
-
-impl Waiting {
-    /// What it has said when it ends so.
-    pub(crate) fn ends(self, exit: i32) -> String {
-        let output = self.0.wait_with_output().expect("a child");
-        let said = String::from_utf8(output.stderr).expect("UTF-8");
-        assert_eq!(output.status.code(), Some(exit), "{said}");
-        said
+        self.cluster.lab.shell("scancel --quiet --user=root");
     }
 }
