@@ -30,6 +30,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 const ADDRESS: &str = "address";
 /// Folder of a store with the keys that `reseed launch` makes.
 const KEYS: &str = "keys";
+/// File of a store with the result, unless another one is asked for.
+const RESULT: &str = "result.h5";
 
 /// The coordinator that the command line names. `role` is whose certificate to take from a
 /// folder of keys.
@@ -67,6 +69,11 @@ pub(crate) fn address_file(store: &Path) -> PathBuf {
 /// Where a launched run has its keys.
 pub(crate) fn keys_folder(store: &Path) -> PathBuf {
     store.join(KEYS)
+}
+
+/// Where a coordinator puts the result, unless another place is asked for.
+pub(crate) fn result_file(store: &Path) -> PathBuf {
+    store.join(RESULT)
 }
 
 /// How the command line wants a coordinator to be protected.

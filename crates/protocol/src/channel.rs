@@ -249,6 +249,15 @@ impl Connect {
     }
 }
 
+/// A host and a port as in a URL: IPv6 addresses are in brackets.
+pub fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
 /// Whether a host is this machine. A name other than `localhost` may be anywhere.
 pub fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
@@ -476,11 +485,7 @@ impl Target {
     }
 
     fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        authority(&self.host, self.port)
     }
 
     fn silent(&self) -> ConnectError {

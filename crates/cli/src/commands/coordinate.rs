@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reseed_coordinator::serve::{Coordination, Ending, Limits, Listener, Merge};
 use reseed_coordinator::{Attempt, AuditKey, OpenError, Rules, Terms};
+use reseed_protocol::channel::authority;
 use reseed_protocol::status::StatusReport;
 use reseed_results::{Layout, ResultFile, ResultsError};
 use reseed_trial::Trial;
@@ -34,7 +35,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
     source::check_points(&trial, &(0..trial.patients))?;
     let store = access::make_folder(&args.store)?;
     let out = args.out.clone();
-    let out = out.unwrap_or_else(|| args.store.join("result.h5"));
+    let out = out.unwrap_or_else(|| access::result_file(&args.store));
     if let Some(file) = gaps::existing(&out)? {
         return finished_before(&trial, &out, &file, args.json, chatter);
     }
@@ -207,12 +208,8 @@ fn url(args: &Coordinate, listener: &Listener) -> String {
             address.ip().to_string()
         }
     });
-    let host = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host
-    };
-    format!("{}://{host}:{}", listener.scheme(), address.port())
+    let authority = authority(&host, address.port());
+    format!("{}://{authority}", listener.scheme())
 }
 
 /// The address in the store, for as long as somebody answers there.

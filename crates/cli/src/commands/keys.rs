@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use crate::args::Keys;
 use crate::authority::{Authority, CA_CERTIFICATE, CA_KEY, Purpose, make_folder, random_hex};
 use crate::exit::Failure;
+use crate::machine;
 use crate::output::{Chatter, print_json};
 use crate::whole::{Readers, write_new};
 
@@ -147,12 +148,12 @@ fn hosts(args: &Keys) -> Result<Vec<String>, Failure> {
     } else {
         Vec::new()
     };
-    let this_machine = rustix::system::uname();
-    let this_machine = this_machine.nodename().to_str().ok();
-    let this_machine = this_machine.filter(|name| ServerName::try_from(*name).is_ok());
+    let this_machine = Some(machine::host());
+    let this_machine = this_machine.filter(|name| ServerName::try_from(name.as_str()).is_ok());
     let mut seen = BTreeSet::new();
     let mut hosts: Vec<String> = args.host.iter().cloned().chain(before).collect();
-    hosts.extend(this_machine.into_iter().chain(HERE).map(str::to_owned));
+    hosts.extend(this_machine);
+    hosts.extend(HERE.map(str::to_owned));
     hosts.retain(|host| seen.insert(host.clone()));
     Ok(hosts)
 }

@@ -3,16 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use clap::Parser;
 use reseed_trial::Trial;
 
-use crate::args::{self, Cli, Keys, LaunchSlurm};
+use super::{look_until, make_keys};
+use crate::args::{self, Cli, LaunchSlurm};
 use crate::authority;
-use crate::commands::{coordinate, keys};
+use crate::commands::coordinate;
 use crate::exit::Failure;
 use crate::gaps::Summary;
 use crate::output::{Chatter, print, print_lines};
@@ -32,14 +31,10 @@ const WORKERS_SCRIPT: (&str, &str) = (
 /// Where in a store what is launched is kept.
 const FOLDER: &str = "launch";
 const TRIAL_FILE: &str = "trial.toml";
-/// Where a coordinator puts the result in its store.
-const RESULT: &str = "result.h5";
 /// By which the scripts know the program.
 const PROGRAM_VARIABLE: &str = "RESEED";
 /// For how long the keys of a coordinator here are good.
 const KEYS_DAYS: u16 = 30;
-/// Between two looks at the queue.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often looking may fail in a row. A controller that is restarted answers again within that.
 const LOOKS_FAILED_MAX: u32 = 30;
 
@@ -59,12 +54,12 @@ pub(crate) fn slurm(args: &LaunchSlurm, chatter: Chatter) -> Result<(), Failure>
     print(&format!("{job}\n"))?;
     let store = launch.store.display();
     chatter.say(&format!(
-        "job {job}: {} on {} {}; progress: reseed status --store {store}; log: {}; result: \
-         {store}/{RESULT}",
+        "job {job}: {} on {} {}; progress: reseed status --store {store}; log: {}; result: {}",
         launch.trial.name,
         args.nodes,
         if args.nodes == 1 { "node" } else { "nodes" },
         launch.log(&job).display(),
+        access::result_file(&launch.store).display(),
     ));
     if args.wait {
         launch.wait(&job, chatter)?;
@@ -219,14 +214,8 @@ impl<'a> Launch<'a> {
     }
 
     fn serve(&self, chatter: Chatter) -> Result<(), Failure> {
-        let made = Keys {
-            folder: access::keys_folder(&self.store),
-            host: self.args.advertise.iter().cloned().collect(),
-            days: KEYS_DAYS,
-            worker: Vec::new(),
-            json: false,
-        };
-        keys::keys(&made, Chatter::SILENT)?;
+        let hosts = self.args.advertise.iter().cloned().collect();
+        make_keys(access::keys_folder(&self.store), hosts, KEYS_DAYS)?;
         // Exactly what --dry-run shows.
         match Cli::try_parse_from(self.coordinator()).map(|cli| cli.command) {
             Ok(Some(args::Command::Coordinate(coordinate))) => {
@@ -237,7 +226,7 @@ impl<'a> Launch<'a> {
     }
 
     fn tell_result(&self, chatter: Chatter) -> Result<(), Failure> {
-        let path = self.store.join(RESULT);
+        let path = access::result_file(&self.store);
         let file = gaps::existing(&path)?.ok_or_else(|| {
             Failure::RunFailed(format!("the job has written no {}", path.display()))
         })?;
@@ -248,32 +237,20 @@ impl<'a> Launch<'a> {
     fn wait(&self, job: &str, chatter: Chatter) -> Result<(), Failure> {
         let stop = signals::stop_flag()?;
         let mut told = String::new();
-        let mut failed = 0;
-        loop {
-            let state = match state(job) {
-                Ok(state) => {
-                    failed = 0;
-                    state
-                }
-                Err(_) if failed < LOOKS_FAILED_MAX => {
-                    failed += 1;
-                    thread::sleep(LOOK_EVERY);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
+        let state = look_until(LOOKS_FAILED_MAX, || {
+            let state = state(job)?;
             if state.text != told {
                 chatter.say(&format!("job {job}: {}", state.text));
                 told.clone_from(&state.text);
             }
-            if let Some(ended) = state.ended {
-                return self.ended(job, ended, &state.text, chatter);
-            }
-            if sleep(&stop) {
-                return Err(Failure::Interrupted(format!(
-                    "the job goes on without us; scancel {job} stops it"
-                )));
-            }
+            let is_over = state.ended.is_some() || stop.load(Ordering::Relaxed);
+            Ok(is_over.then_some(state))
+        })?;
+        match state.ended {
+            Some(ended) => self.ended(job, ended, &state.text, chatter),
+            None => Err(Failure::Interrupted(format!(
+                "the job goes on without us; scancel {job} stops it"
+            ))),
         }
     }
 
@@ -351,12 +328,6 @@ impl State {
         };
         Self { text, ended }
     }
-}
-
-/// Whether a signal came meanwhile.
-fn sleep(stop: &AtomicBool) -> bool {
-    thread::sleep(LOOK_EVERY);
-    stop.load(Ordering::Relaxed)
 }
 
 /// What a command of Slurm prints.

@@ -6,16 +6,17 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 
+use reseed_results::{ResultFile, read_result};
 use reseed_trial::Trial;
 
 use self::kubectl::Kubectl;
 use self::manifests::{KEYS, READER, Run, STORE, check_name, check_run_name, name_of};
 use self::watch::wait;
-use crate::args::{Keys, LaunchKubernetes};
+use super::make_keys;
+use crate::args::LaunchKubernetes;
 use crate::authority::make_folder;
-use crate::commands::keys;
 use crate::exit::Failure;
-use crate::gaps::{Summary, existing};
+use crate::gaps::Summary;
 use crate::identity::{identity, same_run};
 use crate::output::{Chatter, print};
 use crate::source;
@@ -89,14 +90,7 @@ impl Launch {
         make_folder(&self.folder)?;
         let keys = self.folder.join(KEYS);
         if !self.run.has("cert-manager") && !keys.exists() {
-            let made = Keys {
-                folder: keys,
-                host: self.hosts(),
-                days: KEYS_DAYS,
-                worker: Vec::new(),
-                json: false,
-            };
-            keys::keys(&made, Chatter::SILENT)?;
+            make_keys(keys, self.hosts(), KEYS_DAYS)?;
         }
         // With everything explicit, so that nothing that changes elsewhere changes the run.
         self.run.write(&self.folder, &self.trial.canonical_toml())
@@ -146,15 +140,12 @@ impl Launch {
         let fetched = self.copy(out);
         // The pod would also go by itself, after an hour.
         let removed = self.kubectl.delete(&reader);
-        fetched?;
+        let file = fetched?;
         removed?;
-        let file = existing(out)?.ok_or_else(|| {
-            Failure::Internal(format!("{} is not where it was put", out.display()))
-        })?;
         Summary::of_trial(&self.trial, out, &file).tell("is complete", false, chatter)
     }
 
-    fn copy(&self, out: &Path) -> Result<(), Failure> {
+    fn copy(&self, out: &Path) -> Result<ResultFile, Failure> {
         let pod = self.run.object(READER);
         let named = format!("pod/{pod}");
         self.kubectl
@@ -171,20 +162,20 @@ impl Launch {
             .map_err(Failure::system("write", out))?;
         self.kubectl
             .save(&["exec", &pod, "--", "cat", RESULT], copy)?;
-        self.check(file.path())?;
+        let result = self.checked(file.path())?;
         file.as_file()
             .sync_all()
             .map_err(Failure::system("write", out))?;
         file.persist(out)
-            .map(drop)
-            .map_err(|failed| Failure::system("replace", out)(failed.error))
+            .map_err(|failed| Failure::system("replace", out)(failed.error))?;
+        Ok(result)
     }
 
-    /// Checks that a copy is whole, and of this run.
-    fn check(&self, copy: &Path) -> Result<(), Failure> {
-        let file = reseed_results::read_result(copy)?;
+    /// What is in a copy, if that is whole, and of this run.
+    fn checked(&self, copy: &Path) -> Result<ResultFile, Failure> {
+        let file = read_result(copy)?;
         if same_run(&file.identity, &identity(&self.trial, self.trial.seed)) {
-            return Ok(());
+            return Ok(file);
         }
         Err(Failure::File(
             "the store holds the result of another trial, or of another seed; choose another --name"

@@ -1,17 +1,13 @@
 //! Waiting for a run on a cluster.
 
-use std::thread;
-use std::time::Duration;
-
 use serde_json::Value;
 
+use super::super::look_until;
 use super::kubectl::Kubectl;
 use super::manifests::Run;
 use crate::exit::{Exit, Failure};
 use crate::output::Chatter;
 
-/// Between two looks at the cluster.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often looking may fail in a row. An API server that is restarted or moved answers again
 /// within that.
 const LOOKS_FAILED_MAX: u32 = 60;
@@ -35,31 +31,23 @@ enum State {
 pub(super) fn wait(kubectl: &Kubectl, run: &Run, chatter: Chatter) -> Result<(), Failure> {
     let job = run.object("coordinator");
     let mut told = String::new();
-    let mut failed = 0;
-    loop {
-        match look(kubectl, &job) {
-            Ok((state, pods)) => {
-                failed = 0;
-                match state {
-                    State::Complete => {
-                        tell_end(kubectl, &job, &told, chatter);
-                        return Ok(());
-                    }
-                    State::Failed(reason) => return Err(failure(kubectl, &pods, &reason)),
-                    State::Running => {
-                        let news = news(kubectl, &pods).unwrap_or_default();
-                        if !news.is_empty() && news != told && chatter.progress {
-                            chatter.say(&news);
-                            told = news;
-                        }
-                    }
+    let ended = look_until(LOOKS_FAILED_MAX, || {
+        Ok(match look(kubectl, &job)? {
+            (State::Complete, _) => Some(Ok(())),
+            (State::Failed(reason), pods) => Some(Err(failure(kubectl, &pods, &reason))),
+            (State::Running, pods) => {
+                let news = news(kubectl, &pods).unwrap_or_default();
+                if !news.is_empty() && news != told && chatter.progress {
+                    chatter.say(&news);
+                    told = news;
                 }
+                None
             }
-            Err(failure) if failed == LOOKS_FAILED_MAX => return Err(failure),
-            Err(_) => failed += 1,
-        }
-        thread::sleep(LOOK_EVERY);
-    }
+        })
+    })?;
+    ended?;
+    tell_end(kubectl, &job, &told, chatter);
+    Ok(())
 }
 
 /// Where the Job stands, and its pods, the newest last.
