@@ -364,7 +364,7 @@ pub(crate) struct Access {
 /// Takes shards of a trial from a coordinator, computes them on all cores and delivers the
 /// results, until the run is complete. A lost coordinator is looked for, and finished parts are
 /// kept for it. On SIGTERM (preemption, node drain) or Ctrl-C the worker hands back what it
-/// cannot finish in its grace time, and exits with 3; a second signal ends it at once. An operator's
+/// cannot finish in its grace time, and exits with 3; a second Ctrl-C ends it at once. An operator's
 /// `reseed drain` ends it with 0.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\

@@ -128,7 +128,10 @@ impl Coordination {
         let server = Server::start(doors, Arc::clone(&service), clock, Arc::clone(&news));
         let ended = tokio::select! {
             ended = until_ended(&service, clock, &news, &mut watch) => ended,
-            () = stopped(&service, clock, stop, grace) => Ok(false),
+            // The last part may have come with those who left.
+            () = stopped(&service, clock, stop, grace) => {
+                Ok(*service.desk().phase() == Phase::Finished)
+            }
         };
         let ending = match ended {
             Ok(true) => complete(&service, clock, merge).await,
