@@ -116,6 +116,7 @@ pub(crate) enum Command {
     Compare(Compare),
     Power(Power),
     Rank(Rank),
+    Calibrate(Calibrate),
     Report(Report),
     Export(Export),
     /// Check, expand and list trial files
@@ -788,6 +789,64 @@ pub(crate) struct Rank {
     pub(crate) out: Option<PathBuf>,
 
     /// Replace an existing result of another run
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) work: Work,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Find the parameters that make the model agree with cohorts
+///
+/// The trial says what is not known: `[uncertainty.priors]`. Waves of points are simulated; surfaces that
+/// stand for the model are fitted to what they give; and the posterior is sampled from these, which says
+/// where the next wave looks. Every wave is a trial file with a result of its own in the folder, so the same command
+/// goes on after an interruption, and a wave can as well be computed on a cluster.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  reseed calibrate breast-calibration --out breast
+  reseed calibrate mine.toml --targets rates.csv --targets proportions.csv --out mine --waves 6")]
+pub(crate) struct Calibrate {
+    /// Trial file with priors, or name of a preset
+    pub(crate) trial: String,
+
+    /// Table of rates or proportions of a cohort; may be given several times [default: the preset's]
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) targets: Vec<PathBuf>,
+
+    /// Folder of the waves and of what is found
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+
+    /// Waves of points
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub(crate) waves: u16,
+
+    /// Points of a wave [default: the trial's]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) points: Option<u64>,
+
+    /// Patients to screen at each point [default: the trial's]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) patients_per_point: Option<u64>,
+
+    /// Draws of the posterior to keep
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(100..=65_536))]
+    pub(crate) draws: u32,
+
+    /// Draws at which invented cohorts must find the parameters again; none to leave that out
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) recoveries: u64,
+
+    /// Seed of all randomness [default: the trial's]
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+
+    /// Replace what is in the folder from another calibration
     #[arg(long)]
     pub(crate) force: bool,
 

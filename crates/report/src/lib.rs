@@ -1,4 +1,5 @@
 //! What a result says, for people and for programs.
+mod calibrated;
 pub mod cohort;
 pub mod compare;
 mod export;
@@ -17,6 +18,9 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
+pub use calibrated::{
+    Calibrated, CalibratedParameter, CalibratedTarget, CalibratedWave, RecoveredParameter,
+};
 pub use cohort::{Cohort, CohortError};
 pub use compare::{
     CompareError, CompareInput, ComparedArm, Comparison, Excluded, YearlyHazard, compare,

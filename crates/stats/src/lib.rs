@@ -1,5 +1,6 @@
 //! Integer tallies that merge exactly, and the estimators on them.
 mod apart;
+pub mod cells;
 pub mod coupled;
 pub mod curve;
 pub mod distribution;
@@ -14,6 +15,7 @@ pub mod rank;
 pub mod ranking;
 pub mod ratio;
 pub mod records;
+pub mod recovery;
 pub mod risk;
 mod sample;
 pub mod sensitivity;
@@ -28,6 +30,7 @@ pub use rank::{GroupTest, Weights};
 pub use ratio::{HazardRatio, Ties};
 pub use records::{RecordColumn, RecordValues};
 pub use risk::RiskTable;
+pub use sample::quantile;
 pub use share::Share;
 pub use tally::{
     Accumulator, ArmRecord, CAUSES, Cause, ENDPOINTS, Endpoint, Exit, ExitKind, ORIGINS, Shape,

@@ -137,6 +137,24 @@ impl Strata {
             .collect()
     }
 
+    /// The strata that a label names: those whose own labels have all of its parts, such as
+    /// `nodes 0` or `nodes 1-3, size <=20 mm`; all of them for `all`, none if a part is no class.
+    pub fn matching(&self, label: &str) -> Vec<usize> {
+        let parts: Vec<&str> = match label.trim() {
+            "all" => Vec::new(),
+            label => label.split(',').map(str::trim).collect(),
+        };
+        let has_all = |own: &String| {
+            let own: Vec<&str> = own.split(", ").collect();
+            parts.iter().all(|part| own.contains(part))
+        };
+        let labels = self.labels();
+        (labels.iter().enumerate())
+            .filter(|(_, own)| has_all(own))
+            .map(|(stratum, _)| stratum)
+            .collect()
+    }
+
     /// Name, unit and cut points of every covariate that has cut points, in stratum order.
     fn cuts(&self) -> [(&'static str, &'static str, &[f64]); 6] {
         [
@@ -197,6 +215,19 @@ mod tests {
         assert_eq!(labels[3], "size <=20 mm, nodes 1-3, ctc positive");
         assert_eq!(labels[17], "size >50 mm, nodes 4+, ctc positive");
         assert_eq!(Strata::default().labels(), ["all"]);
+    }
+
+    #[test]
+    fn a_label_names_strata_by_some_of_their_classes() {
+        let strata = strata();
+        assert_eq!(strata.matching("all").len(), 18);
+        assert_eq!(strata.matching("nodes 0, size >50 mm"), [12, 13]);
+        assert_eq!(
+            strata.matching("ctc positive, nodes 1-3, size <=20 mm"),
+            [3]
+        );
+        assert!(strata.matching("nodes 2").is_empty());
+        assert_eq!(Strata::default().matching("all"), [0]);
     }
 
     #[test]

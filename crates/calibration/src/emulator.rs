@@ -1,0 +1,340 @@
+//! Surfaces that stand for the engine: what is expected of every target at any point.
+//!
+//! The logarithm of a target's rate is a quadratic function of the scores, fitted to the counts of all
+//! blocks by penalised Poisson regression. Counts need no correction for noise that way, blocks without an
+//! event are no special case, and a surface fitted to a thousand blocks knows a rate better than any of
+//! them. What the counts vary beyond Poisson's law is how far the surface is from the engine, and
+//! goes into the likelihood.
+
+use crate::linear::{Cholesky, dot};
+use crate::targets::{Seen, Target};
+
+/// Prior standard deviation of the change of a logarithm of a rate along a score, over the points'
+/// own spread, and that of its curvature.
+const SLOPE_SD: f64 = 3.0;
+const CURVATURE_SD: f64 = 0.5;
+
+/// Steps of Newton's method at most, and the gain of the penalised likelihood that ends them.
+const STEPS_MAX: usize = 30;
+const GAIN_MIN: f64 = 1e-6;
+
+/// Halvings of a step that would lose.
+const HALVINGS_MAX: usize = 12;
+
+/// Bounds of a logarithm of a rate: beyond, a step has gone astray.
+const LOG_RATE_MAX: f64 = 30.0;
+
+/// The scores that points are measured from, and their spread.
+#[derive(Debug, Clone, PartialEq)]
+struct Frame {
+    centre: Vec<f64>,
+    spread: Vec<f64>,
+}
+
+impl Frame {
+    fn of(points: &[Vec<f64>]) -> Self {
+        let number = points.len() as f64;
+        let dimensions = 0..points[0].len();
+        let centre: Vec<f64> = (dimensions.clone())
+            .map(|axis| points.iter().map(|point| point[axis]).sum::<f64>() / number)
+            .collect();
+        let spread = dimensions
+            .map(|axis| {
+                let squares = points
+                    .iter()
+                    .map(|point| (point[axis] - centre[axis]).powi(2));
+                (squares.sum::<f64>() / number).sqrt().max(1e-9)
+            })
+            .collect();
+        Self { centre, spread }
+    }
+
+    /// One, the scores, their squares less one, and their products.
+    fn basis(&self, point: &[f64]) -> Vec<f64> {
+        let scores: Vec<f64> = (point.iter().zip(&self.centre).zip(&self.spread))
+            .map(|((score, centre), spread)| (score - centre) / spread)
+            .collect();
+        let mut basis = Vec::with_capacity(terms(scores.len()));
+        basis.push(1.0);
+        basis.extend(&scores);
+        for (axis, score) in scores.iter().enumerate() {
+            basis.push((score * score - 1.0) * std::f64::consts::FRAC_1_SQRT_2);
+            basis.extend(scores[..axis].iter().map(|other| score * other));
+        }
+        basis
+    }
+}
+
+/// Number of terms of a quadratic function.
+fn terms(dimensions: usize) -> usize {
+    1 + dimensions + dimensions * (dimensions + 1) / 2
+}
+
+/// Expectation of one target.
+#[derive(Debug, Clone, PartialEq)]
+struct Surface {
+    coefficients: Vec<f64>,
+    /// Variance of the engine's logarithm of the rate about the surface.
+    variance: f64,
+    /// Of the counts about the surface, over what Poisson's law gives.
+    dispersion: f64,
+}
+
+/// Surfaces of all targets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Emulator {
+    frame: Frame,
+    surfaces: Vec<Surface>,
+}
+
+/// What is expected of a target at a point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// Logarithm of the rate or of the proportion.
+    pub log_rate: f64,
+    /// Variance of that: how far the surface may be from the engine.
+    pub variance: f64,
+}
+
+impl Emulator {
+    /// Fits surfaces to points. `counts` has events and exposure of every target at every point, by
+    /// target.
+    ///
+    /// # Panics
+    /// If there are no points, or the numbers of points and counts differ.
+    pub fn fit(points: &[Vec<f64>], counts: &[Vec<(f64, f64)>], threads: usize) -> Self {
+        assert!(counts.iter().all(|counts| counts.len() == points.len()));
+        let frame = Frame::of(points);
+        let rows: Vec<Vec<f64>> = points.iter().map(|point| frame.basis(point)).collect();
+        let dimensions = points[0].len();
+        let share = counts.len().div_ceil(threads.max(1)).max(1);
+        let surfaces = std::thread::scope(|scope| {
+            let parts: Vec<_> = counts
+                .chunks(share)
+                .map(|part| {
+                    let rows = &rows;
+                    scope.spawn(move || {
+                        let fit = |counts: &Vec<(f64, f64)>| surface(rows, counts, dimensions);
+                        part.iter().map(fit).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            let join = |part: std::thread::ScopedJoinHandle<'_, Vec<Surface>>| {
+                part.join().expect("a fit does not panic")
+            };
+            parts.into_iter().flat_map(join).collect()
+        });
+        Self { frame, surfaces }
+    }
+
+    /// What is expected of all targets at a point.
+    pub fn expected(&self, point: &[f64]) -> Vec<Expected> {
+        let basis = self.frame.basis(point);
+        (self.surfaces.iter())
+            .map(|surface| Expected {
+                log_rate: dot(&surface.coefficients, &basis).clamp(-LOG_RATE_MAX, LOG_RATE_MAX),
+                variance: surface.variance,
+            })
+            .collect()
+    }
+
+    /// The rates and proportions that are expected of all targets at a point.
+    pub fn rates(&self, point: &[f64]) -> Vec<f64> {
+        (self.expected(point).iter())
+            .map(|expected| core_math::exp(expected.log_rate))
+            .collect()
+    }
+
+    /// Of every target, the variance of counts about the surface over that of Poisson's law: 1 where
+    /// nothing but chance keeps the engine from the surface.
+    pub fn dispersions(&self) -> Vec<f64> {
+        (self.surfaces.iter())
+            .map(|surface| surface.dispersion)
+            .collect()
+    }
+
+    /// Logarithm of the likelihood of what was seen, less that of the rates that were seen.
+    pub fn log_likelihood(&self, point: &[f64], targets: &[Target]) -> f64 {
+        let expected = self.expected(point);
+        (expected.iter().zip(targets))
+            .map(|(expected, target)| log_likelihood(*expected, target.seen))
+            .sum()
+    }
+}
+
+/// Logarithm of the likelihood of a target, less that of the rate that was seen, so that −2 times it is
+/// its deviance. With an uncertain rate Poisson's law becomes the negative binomial law of the same
+/// variance, and the binomial law is widened.
+pub fn log_likelihood(expected: Expected, seen: Seen) -> f64 {
+    let Expected { log_rate, variance } = expected;
+    let rate = core_math::exp(log_rate);
+    match seen {
+        Seen::Events {
+            events,
+            person_years,
+        } => {
+            let of = |mean: f64| -> f64 { of_events(events, mean, variance) };
+            of(rate * person_years) - of(events)
+        }
+        Seen::Patients { events, patients } => {
+            let of = |share: f64| -> f64 {
+                times_log(events, share) + times_log(patients - events, 1.0 - share)
+            };
+            let seen = (events / patients).clamp(SHARE_MIN, 1.0 - SHARE_MIN);
+            let exact = of(rate.min(1.0 - SHARE_MIN)) - of(events / patients);
+            exact / (1.0 + variance * patients * seen / (1.0 - seen))
+        }
+    }
+}
+
+/// The least share that is told from none.
+const SHARE_MIN: f64 = 1e-9;
+
+/// Logarithm of the probability of a number of events, up to what does not depend on its mean.
+fn of_events(events: f64, mean: f64, variance: f64) -> f64 {
+    /// Below, the limit of no variance is as good.
+    const VARIANCE_MIN: f64 = 1e-9;
+    if variance < VARIANCE_MIN {
+        times_log(events, mean) - mean
+    } else {
+        times_log(events, mean) - (events + 1.0 / variance) * core_math::log1p(variance * mean)
+    }
+}
+
+/// a·ln b, and 0 without a.
+fn times_log(a: f64, b: f64) -> f64 {
+    if a == 0.0 { 0.0 } else { a * core_math::log(b) }
+}
+
+fn surface(rows: &[Vec<f64>], counts: &[(f64, f64)], dimensions: usize) -> Surface {
+    let regression = Regression::new(rows, counts, dimensions);
+    let coefficients = regression.solve();
+    let (mut excess, mut squares, mut chi_squared, mut total, mut used) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    for (row, (events, exposure)) in rows.iter().zip(counts) {
+        if *exposure <= 0.0 {
+            continue;
+        }
+        let mean =
+            exposure * core_math::exp(dot(&coefficients, row).clamp(-LOG_RATE_MAX, LOG_RATE_MAX));
+        let square = (events - mean).powi(2);
+        excess += square - mean;
+        squares += mean * mean;
+        chi_squared += square / mean.max(1e-12);
+        total += events;
+        used += 1.0;
+    }
+    let degrees = f64::max(used - terms(dimensions) as f64, 1.0);
+    // Of a moment estimate's noise only the part above zero is kept; coefficients add their own.
+    let lack_of_fit = if squares > 0.0 {
+        f64::max(excess / squares, 0.0)
+    } else {
+        1.0
+    };
+    let of_coefficients = terms(dimensions) as f64 / f64::max(total, 1.0);
+    Surface {
+        coefficients,
+        variance: lack_of_fit + of_coefficients,
+        dispersion: chi_squared / degrees,
+    }
+}
+
+/// Penalised Poisson regression of counts on rows.
+struct Regression<'a> {
+    rows: &'a [Vec<f64>],
+    counts: &'a [(f64, f64)],
+    /// Prior precision of the coefficients.
+    penalties: Vec<f64>,
+}
+
+impl<'a> Regression<'a> {
+    fn new(rows: &'a [Vec<f64>], counts: &'a [(f64, f64)], dimensions: usize) -> Self {
+        let mut penalties = vec![CURVATURE_SD.powi(-2); terms(dimensions)];
+        penalties[0] = 1e-6;
+        penalties[1..=dimensions].fill(SLOPE_SD.powi(-2));
+        Self {
+            rows,
+            counts,
+            penalties,
+        }
+    }
+
+    /// Newton's method from the mean rate.
+    fn solve(&self) -> Vec<f64> {
+        let (events, exposure) =
+            (self.counts.iter()).fold((0.5, 1e-9), |sum, count| (sum.0 + count.0, sum.1 + count.1));
+        let mut coefficients = vec![0.0; self.penalties.len()];
+        coefficients[0] = core_math::log(events / exposure).clamp(-LOG_RATE_MAX, LOG_RATE_MAX);
+        let mut value = self.value(&coefficients);
+        for _ in 0..STEPS_MAX {
+            let Some(step) = self.step(&coefficients) else {
+                break;
+            };
+            let Some((better, new_value)) = self.best_along(&coefficients, &step, value) else {
+                break;
+            };
+            coefficients = better;
+            let gain = new_value - value;
+            value = new_value;
+            if gain < GAIN_MIN {
+                break;
+            }
+        }
+        coefficients
+    }
+
+    /// The first of ever shorter steps that gains.
+    fn best_along(&self, from: &[f64], step: &[f64], value: f64) -> Option<(Vec<f64>, f64)> {
+        let mut length = 1.0;
+        for _ in 0..HALVINGS_MAX {
+            let to: Vec<f64> = (from.iter().zip(step))
+                .map(|(from, step)| from + length * step)
+                .collect();
+            let new_value = self.value(&to);
+            if new_value > value {
+                return Some((to, new_value));
+            }
+            length *= 0.5;
+        }
+        None
+    }
+
+    /// Penalised log-likelihood.
+    fn value(&self, coefficients: &[f64]) -> f64 {
+        let fit: f64 = (self.rows.iter().zip(self.counts))
+            .map(|(row, (events, exposure))| {
+                let log_rate = dot(coefficients, row);
+                if log_rate.abs() > LOG_RATE_MAX {
+                    return f64::NEG_INFINITY;
+                }
+                events * log_rate - exposure * core_math::exp(log_rate)
+            })
+            .sum();
+        let penalty: f64 = (coefficients.iter().zip(&self.penalties))
+            .map(|(coefficient, penalty)| penalty * coefficient * coefficient)
+            .sum();
+        fit - 0.5 * penalty
+    }
+
+    fn step(&self, coefficients: &[f64]) -> Option<Vec<f64>> {
+        let size = coefficients.len();
+        let mut gradient: Vec<f64> = (coefficients.iter().zip(&self.penalties))
+            .map(|(coefficient, penalty)| -penalty * coefficient)
+            .collect();
+        let mut information = vec![0.0; size * size];
+        for (at, penalty) in self.penalties.iter().enumerate() {
+            information[at * size + at] = *penalty;
+        }
+        for (row, (events, exposure)) in self.rows.iter().zip(self.counts) {
+            let mean = exposure * core_math::exp(dot(coefficients, row));
+            for (at, value) in row.iter().enumerate() {
+                gradient[at] += (events - mean) * value;
+                let weight = mean * value;
+                let line = &mut information[at * size..=at * size + at];
+                for (entry, other) in line.iter_mut().zip(row) {
+                    *entry += weight * other;
+                }
+            }
+        }
+        Some(Cholesky::of(information, size)?.solve(gradient))
+    }
+}
