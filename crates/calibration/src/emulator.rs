@@ -6,7 +6,7 @@
 //! them. What the counts vary beyond Poisson's law is how far the surface is from the engine, and
 //! goes into the likelihood.
 
-use crate::linear::{Cholesky, dot};
+use crate::linear::{Cholesky, dot, square};
 use crate::targets::{Seen, Target};
 
 /// Prior standard deviation of the change of a logarithm of a rate along a score, over the points'
@@ -42,7 +42,7 @@ impl Frame {
             .map(|axis| {
                 let squares = points
                     .iter()
-                    .map(|point| (point[axis] - centre[axis]).powi(2));
+                    .map(|point| square(point[axis] - centre[axis]));
                 (squares.sum::<f64>() / number).sqrt().max(1e-9)
             })
             .collect();
@@ -216,10 +216,10 @@ fn surface(rows: &[Vec<f64>], counts: &[(f64, f64)], dimensions: usize) -> Surfa
         }
         let mean =
             exposure * core_math::exp(dot(&coefficients, row).clamp(-LOG_RATE_MAX, LOG_RATE_MAX));
-        let square = (events - mean).powi(2);
-        excess += square - mean;
+        let residual = square(events - mean);
+        excess += residual - mean;
         squares += mean * mean;
-        chi_squared += square / mean.max(1e-12);
+        chi_squared += residual / mean.max(1e-12);
         total += events;
         used += 1.0;
     }
@@ -248,9 +248,9 @@ struct Regression<'a> {
 
 impl<'a> Regression<'a> {
     fn new(rows: &'a [Vec<f64>], counts: &'a [(f64, f64)], dimensions: usize) -> Self {
-        let mut penalties = vec![CURVATURE_SD.powi(-2); terms(dimensions)];
+        let mut penalties = vec![1.0 / square(CURVATURE_SD); terms(dimensions)];
         penalties[0] = 1e-6;
-        penalties[1..=dimensions].fill(SLOPE_SD.powi(-2));
+        penalties[1..=dimensions].fill(1.0 / square(SLOPE_SD));
         Self {
             rows,
             counts,

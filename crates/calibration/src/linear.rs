@@ -60,6 +60,11 @@ impl Cholesky {
     }
 }
 
+/// A number times itself.
+pub(crate) fn square(x: f64) -> f64 {
+    x * x
+}
+
 /// Sum of products, in four sums side by side.
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 4];

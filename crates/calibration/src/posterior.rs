@@ -1,6 +1,7 @@
 //! From waves of simulated points to the posterior, and whether to believe it.
 
 use crate::emulator::Emulator;
+use crate::linear::square;
 use crate::random::Stream;
 use crate::sampler::{
     Sample, Sampling, effective_size, prior_log_density, prior_sample, sample, systematic,
@@ -116,8 +117,8 @@ pub fn effective_draws(points: &[Vec<f64>]) -> f64 {
         .map(marginals)
         .collect();
     let ratios = whole.iter().enumerate().map(|(axis, whole)| {
-        let squares = (parts.iter()).map(|part| (part[axis].mean - whole.mean).powi(2));
-        squares.sum::<f64>() / (SAMPLES - 1) as f64 / whole.sd.powi(2)
+        let squares = (parts.iter()).map(|part| square(part[axis].mean - whole.mean));
+        squares.sum::<f64>() / (SAMPLES - 1) as f64 / square(whole.sd)
     });
     (SAMPLES * whole.len()) as f64 / ratios.sum::<f64>()
 }
@@ -249,7 +250,7 @@ pub fn marginals(points: &[Vec<f64>]) -> Vec<Marginal> {
             let mut values: Vec<f64> = points.iter().map(|point| point[axis]).collect();
             values.sort_by(f64::total_cmp);
             let mean = values.iter().sum::<f64>() / number;
-            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+            let squares: f64 = values.iter().map(|value| square(value - mean)).sum();
             Marginal {
                 mean,
                 sd: (squares / (number - 1.0)).sqrt(),

@@ -58,14 +58,23 @@ fn rates_of_neighbouring_half_years_are_taken_together() {
 fn what_is_wrong_with_targets_is_told_with_its_line() {
     let wrong = |text: &str| parsed(text).expect_err("wrong");
     let text = wrong(&RATES.replace("nodes 0,3,", "nodes 2,3,"));
-    assert!(text.contains("mine.csv, line 4") && text.contains("no patients \"nodes 2\""), "{text}");
+    assert!(
+        text.contains("mine.csv, line 4") && text.contains("no patients \"nodes 2\""),
+        "{text}"
+    );
     assert!(text.contains("nodes 1-3; nodes 4+"), "{text}");
     let text = wrong(&RATES.replace("40,0,1", "40,-1,1"));
     assert!(text.contains("line 4: local is \"-1\""), "{text}");
     let text = wrong(&RATES.replace("3,3.5,40", "3,3.7,40"));
-    assert!(text.contains("until_years is not a whole number of half-years"), "{text}");
+    assert!(
+        text.contains("until_years is not a whole number of half-years"),
+        "{text}"
+    );
     let text = wrong(&RATES.replace("3.5,4,30", "3.5,11,30"));
-    assert!(text.contains("after 10 years") && text.contains("half_years to 22"), "{text}");
+    assert!(
+        text.contains("after 10 years") && text.contains("half_years to 22"),
+        "{text}"
+    );
     assert!(wrong("stratum,years\nall,5\n").contains("neither rates nor proportions"));
     let text = wrong("stratum,event,years,value,patients\nall,relapse,5,0.1,100\n");
     assert!(text.contains("line 2: event \"relapse\""), "{text}");
@@ -98,7 +107,10 @@ fn quantities_of_the_model_are_those_of_its_patients() {
          nodes 1-3,distant,0.5,0.5,10\n",
     )
     .unwrap();
-    let found: Vec<(f64, f64)> = targets.iter().map(|target| target.simulated(&cells)).collect();
+    let found: Vec<(f64, f64)> = targets
+        .iter()
+        .map(|target| target.simulated(&cells))
+        .collect();
     // One of ten within a half-year of full time at risk, then one of nine.
     let incidence = 1.0 - f64::exp(-0.1) * f64::exp(-1.0 / 9.0);
     assert!((found[0].0 - 10.0 * incidence).abs() < 1e-12, "{found:?}");
@@ -123,15 +135,24 @@ fn a_gaussian_posterior_is_sampled_right_whatever_the_threads() {
         threads,
     };
     let found = sample(&start, &prior_log_density, &likelihood, sampling(1));
-    assert_eq!(found, sample(&start, &prior_log_density, &likelihood, sampling(3)));
+    assert_eq!(
+        found,
+        sample(&start, &prior_log_density, &likelihood, sampling(3))
+    );
     let marginals = posterior::marginals(&found.points);
     let gain = seen / (2.0 + error * error);
     let variance = 1.0 - 1.0 / (2.0 + error * error);
     for marginal in &marginals[..2] {
         assert!((marginal.mean - gain).abs() < 0.06, "{marginal:?} {gain}");
-        assert!((marginal.sd * marginal.sd - variance).abs() < 0.06, "{marginal:?} {variance}");
+        assert!(
+            (marginal.sd * marginal.sd - variance).abs() < 0.06,
+            "{marginal:?} {variance}"
+        );
     }
-    assert!((marginals[2].sd - 1.0).abs() < 0.06, "nothing was said of it");
+    assert!(
+        (marginals[2].sd - 1.0).abs() < 0.06,
+        "nothing was said of it"
+    );
     assert!(marginals[2].contraction().abs() < 0.12);
 }
 
@@ -156,7 +177,10 @@ fn a_likelihood_with_an_uncertain_rate_is_wider_and_has_its_limit() {
         let log_rate = rate.ln();
         log_likelihood(Expected { log_rate, variance }, seen)
     };
-    assert!(at(0.3, 0.0).abs() < 1e-12, "nothing is better than what was seen");
+    assert!(
+        at(0.3, 0.0).abs() < 1e-12,
+        "nothing is better than what was seen"
+    );
     let poisson = 30.0 * (0.2_f64 / 0.3).ln() - (20.0 - 30.0);
     assert!((at(0.2, 0.0) - poisson).abs() < 1e-9);
     assert!((at(0.2, 1e-7) - poisson).abs() < 1e-3);
@@ -224,7 +248,10 @@ fn surfaces_find_the_rates_behind_the_counts() {
     let emulator = Emulator::fit(&wave.points, &wave.counts, 2);
     for point in [[0.0, 0.0, 0.0], [1.0, -1.0, 0.5], [-0.7, 0.8, -1.0]] {
         for (expected, log_rate) in emulator.expected(&point).iter().zip(log_rates(&point)) {
-            assert!((expected.log_rate - log_rate).abs() < 0.06, "{expected:?} {log_rate}");
+            assert!(
+                (expected.log_rate - log_rate).abs() < 0.06,
+                "{expected:?} {log_rate}"
+            );
             assert!(expected.variance < 0.01, "{expected:?}");
         }
     }
@@ -276,7 +303,11 @@ fn known_parameters_are_found_again_as_often_as_is_promised() {
     let ranks = posterior::recover(&emulator, &targets, &found, &truths, settings);
     for ranks in &ranks {
         assert!(uniformity(ranks, 10) > 0.01, "{ranks:?}");
-        assert!((coverage(ranks, 0.9) - 0.9).abs() < 0.07, "{}", coverage(ranks, 0.9));
+        assert!(
+            (coverage(ranks, 0.9) - 0.9).abs() < 0.07,
+            "{}",
+            coverage(ranks, 0.9)
+        );
     }
     // A likelihood that claims to know more than the cohort says is found out.
     let overconfident: Vec<Target> = (targets.iter())

@@ -803,18 +803,30 @@ pub(crate) struct Rank {
 /// Find the parameters that make the model agree with cohorts
 ///
 /// The trial says what is not known: `[uncertainty.priors]`. Waves of points are simulated; surfaces that
-/// stand for the model are fitted to what they give; and the posterior is sampled from these, which says
-/// where the next wave looks. Every wave is a trial file with a result of its own in the folder, so the same command
-/// goes on after an interruption, and a wave can as well be computed on a cluster.
+/// stand for the model are fitted to what they give; and the posterior is sampled from these, which
+/// says where the next wave looks. Every wave is a trial file and a result in the folder, so the same
+/// command goes on after an interruption, and a wave can as well be computed on a cluster (--plan).
+///
+/// The folder then has posterior.h5 (draws and diagnostics), posterior.toml (the trial at the draws, to
+/// be run or ranked over) and best.toml (the trial at the most probable point).
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  reseed calibrate breast-calibration --out breast
-  reseed calibrate mine.toml --targets rates.csv --targets proportions.csv --out mine --waves 6")]
+#[command(after_long_help = "\
+Targets are tables of a cohort (CSV with a head; lines that begin with # are comments).
+Rates have the columns stratum, from_years, until_years, person_years and one for each kind of
+event that was counted: local, distant, recurrence, death_without_recurrence, cancer_death,
+other_death. Proportions have stratum, event (one of these, or enrolled for the share of patients
+in the stratum), years, value and patients. A stratum is named by classes of the trial's strata,
+such as `nodes 1-3, size <=20 mm`, or `all`; a column arm names another arm than the control.
+
+Examples:
+  reseed calibrate breast.toml --targets rates.csv --targets shares.csv --out breast
+  reseed calibrate breast.toml --targets rates.csv --out breast --plan
+  reseed launch slurm breast/wave-1.toml --out breast/wave-1.h5 --nodes 8 --wait")]
 pub(crate) struct Calibrate {
     /// Trial file with priors, or name of a preset
     pub(crate) trial: String,
 
-    /// Table of rates or proportions of a cohort; may be given several times [default: the preset's]
+    /// Table of rates or proportions of a cohort; may be given several times
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) targets: Vec<PathBuf>,
 
@@ -845,6 +857,10 @@ pub(crate) struct Calibrate {
     /// Seed of all randomness [default: the trial's]
     #[arg(long, value_name = "S")]
     pub(crate) seed: Option<u64>,
+
+    /// Do not simulate: write the next trial whose result is missing, and say what to run
+    #[arg(long)]
+    pub(crate) plan: bool,
 
     /// Replace what is in the folder from another calibration
     #[arg(long)]

@@ -6,7 +6,7 @@ use crate::distribution::chi_squared_tail;
 
 /// The probability of ranks at least as uneven by chance: χ² over so many bins of equal width.
 pub fn uniformity(ranks: &[f64], bins: usize) -> f64 {
-    let mut counts = vec![0.0; bins];
+    let mut counts = vec![0.0_f64; bins];
     for rank in ranks {
         #[expect(
             clippy::cast_possible_truncation,
@@ -19,7 +19,7 @@ pub fn uniformity(ranks: &[f64], bins: usize) -> f64 {
     let expected = ranks.len() as f64 / bins as f64;
     let parts = counts
         .iter()
-        .map(|count: &f64| (count - expected).powi(2) / expected);
+        .map(|count| (count - expected) * (count - expected) / expected);
     chi_squared_tail(parts.sum(), bins - 1)
 }
 
@@ -48,7 +48,7 @@ mod tests {
                 if *rank < 0.5 {
                     rank * rank
                 } else {
-                    1.0 - (1.0 - rank).powi(2)
+                    1.0 - (1.0 - rank) * (1.0 - rank)
                 }
             })
             .collect();

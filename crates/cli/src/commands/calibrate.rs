@@ -50,6 +50,7 @@ pub(crate) fn calibrate(args: &Calibrate, chatter: Chatter) -> Result<(), Failur
         folder: &args.out,
         work: &args.work,
         force: args.force,
+        is_plan: args.plan,
         settings: Settings {
             particles: usize::try_from(args.draws).expect("at most 65,536"),
             moves: MOVES,
@@ -128,6 +129,8 @@ struct Calibration<'a> {
     folder: &'a Path,
     work: &'a Work,
     force: bool,
+    /// Whether simulations are made elsewhere.
+    is_plan: bool,
     settings: Settings,
     chatter: Chatter,
 }
@@ -222,6 +225,16 @@ impl Calibration<'_> {
         let toml = self.path(name, "toml");
         fs::write(&toml, trial.canonical_toml()).map_err(Failure::system("write", &toml))?;
         let out = self.path(name, "h5");
+        if self.is_plan && !out.exists() {
+            return Err(Failure::Interrupted(format!(
+                "{} waits for its result {}; compute it, for example with `reseed launch slurm {} \
+                 --out {} --wait`, and give this command again",
+                toml.display(),
+                out.display(),
+                toml.display(),
+                out.display()
+            )));
+        }
         run::completed(trial, &out, self.force, self.work, self.chatter)?;
         self.wave(&read_blocks(&out)?)
             .map_err(|problem| Failure::File(format!("{}: {problem}", out.display())))

@@ -2,6 +2,7 @@
 
 mod bench;
 mod browser;
+mod calibrate;
 mod cluster;
 mod commands;
 mod exports;
