@@ -16,7 +16,7 @@ impl Cholesky {
         for row in 0..size {
             let (above, below) = matrix.split_at_mut(row * size);
             for column in 0..row {
-                let other = &above[column * size..column * size + column + 1];
+                let other = &above[column * size..=column * size + column];
                 let sum = dot(&below[..column], &other[..column]);
                 below[column] = (below[column] - sum) / other[column];
             }

@@ -13,6 +13,9 @@ const FIRST_STEP: f64 = 0.3;
 const ROUNDING: f64 = 1e-4;
 
 /// The point of the largest density, from a start nearby.
+///
+/// # Panics
+/// If the start has no dimensions.
 pub fn optimum(start: &[f64], log_density: impl Fn(&[f64]) -> f64, seed: u64) -> Vec<f64> {
     let loss = |point: &DVector<f64>| -log_density(point.as_slice());
     let mut search = CMAESOptions::new(start.to_vec(), FIRST_STEP)

@@ -272,6 +272,7 @@ impl CellCounts {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "sums of few numbers are exact")]
 mod tests {
     use super::*;
 

@@ -391,16 +391,15 @@ fn quantile_of(factor: &Factor, value: f64) -> f64 {
 
 /// A wave in a sentence.
 fn told(place: u16, row: &WaveRow) -> String {
-    let mut text = format!(
+    let kept = if row.agreement.is_finite() {
+        let percent = 100.0 * row.agreement;
+        format!("; {percent:.0} % of the posterior before it remains")
+    } else {
+        String::new()
+    };
+    format!(
         "wave {place}: best logarithm of the likelihood {:.1}, counts {:.2} times as variable as \
-         chance makes them",
+         chance makes them{kept}",
         row.best_log_likelihood, row.dispersion
-    );
-    if row.agreement.is_finite() {
-        text += &format!(
-            "; {:.0} % of the posterior before it remains",
-            100.0 * row.agreement
-        );
-    }
-    text
+    )
 }
