@@ -10,9 +10,15 @@ use crate::linear::{Cholesky, dot, square};
 use crate::targets::{Seen, Target};
 
 /// Prior standard deviation of the change of a logarithm of a rate along a score, over the points'
-/// own spread, and that of its curvature.
+/// own spread.
 const SLOPE_SD: f64 = 3.0;
-const CURVATURE_SD: f64 = 0.5;
+
+/// The same of its curvature: the one of these under which the counts are most probable. The closer
+/// waves get to the posterior, the flatter are the surfaces between their points.
+const CURVATURE_SDS: [f64; 4] = [0.03, 0.1, 0.3, 1.0];
+
+/// One of so many targets helps to choose among these.
+const CHOOSING_STEP: usize = 8;
 
 /// Steps of Newton's method at most, and the gain of the penalised likelihood that ends them.
 const STEPS_MAX: usize = 30;
@@ -107,23 +113,21 @@ impl Emulator {
         let frame = Frame::of(points);
         let rows: Vec<Vec<f64>> = points.iter().map(|point| frame.basis(point)).collect();
         let dimensions = points[0].len();
-        let share = counts.len().div_ceil(threads.max(1)).max(1);
-        let surfaces = std::thread::scope(|scope| {
-            let parts: Vec<_> = counts
-                .chunks(share)
-                .map(|part| {
-                    let rows = &rows;
-                    scope.spawn(move || {
-                        let fit = |counts: &Vec<(f64, f64)>| surface(rows, counts, dimensions);
-                        part.iter().map(fit).collect::<Vec<_>>()
-                    })
-                })
-                .collect();
-            let join = |part: std::thread::ScopedJoinHandle<'_, Vec<Surface>>| {
-                part.join().expect("a fit does not panic")
+        let choosing: Vec<&Vec<(f64, f64)>> = counts.iter().step_by(CHOOSING_STEP).collect();
+        let evidences = CURVATURE_SDS.map(|curvature_sd| {
+            let of = |counts: &&Vec<(f64, f64)>| {
+                Regression::new(&rows, counts, dimensions, curvature_sd)
+                    .solve()
+                    .log_evidence
             };
-            parts.into_iter().flat_map(join).collect()
+            on_threads(&choosing, threads, of).iter().sum::<f64>()
         });
+        let best = (evidences.iter().zip(CURVATURE_SDS)).max_by(|a, b| a.0.total_cmp(b.0));
+        let (_, curvature_sd) = best.expect("there are several");
+        let fit = |counts: &Vec<(f64, f64)>| {
+            surface(&Regression::new(&rows, counts, dimensions, curvature_sd))
+        };
+        let surfaces = on_threads(counts, threads, fit);
         Self { frame, surfaces }
     }
 
@@ -206,35 +210,57 @@ fn times_log(a: f64, b: f64) -> f64 {
     if a == 0.0 { 0.0 } else { a * core_math::log(b) }
 }
 
-fn surface(rows: &[Vec<f64>], counts: &[(f64, f64)], dimensions: usize) -> Surface {
-    let regression = Regression::new(rows, counts, dimensions);
-    let coefficients = regression.solve();
-    let (mut excess, mut squares, mut chi_squared, mut total, mut used) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for (row, (events, exposure)) in rows.iter().zip(counts) {
+/// What a function gives of all items, in their order, computed on so many threads.
+fn on_threads<T: Sync, U: Send>(
+    items: &[T],
+    threads: usize,
+    function: impl Fn(&T) -> U + Sync,
+) -> Vec<U> {
+    let share = items.len().div_ceil(threads.max(1)).max(1);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = (items.chunks(share))
+            .map(|part| scope.spawn(|| part.iter().map(&function).collect::<Vec<U>>()))
+            .collect();
+        let join = |part: std::thread::ScopedJoinHandle<'_, Vec<U>>| {
+            part.join().expect("a fit does not panic")
+        };
+        parts.into_iter().flat_map(join).collect()
+    })
+}
+
+fn surface(regression: &Regression<'_>) -> Surface {
+    let Solution {
+        coefficients,
+        information,
+        ..
+    } = regression.solve();
+    let (mut excess, mut squares, mut chi_squared) = (0.0, 0.0, 0.0);
+    let (mut uncertainty, mut taken_up, mut used) = (0.0, 0.0, 0.0);
+    for (row, (events, exposure)) in regression.rows.iter().zip(regression.counts) {
         if *exposure <= 0.0 {
             continue;
         }
-        let mean =
-            exposure * core_math::exp(dot(&coefficients, row).clamp(-LOG_RATE_MAX, LOG_RATE_MAX));
+        let log_rate = dot(&coefficients, row).clamp(-LOG_RATE_MAX, LOG_RATE_MAX);
+        let mean = exposure * core_math::exp(log_rate);
         let residual = square(events - mean);
+        let variance = information.quadratic(row);
         excess += residual - mean;
         squares += mean * mean;
         chi_squared += residual / mean.max(1e-12);
-        total += events;
+        uncertainty += variance;
+        taken_up += mean * variance;
         used += 1.0;
     }
-    let degrees = f64::max(used - terms(dimensions) as f64, 1.0);
     // Of a moment estimate's noise only the part above zero is kept; coefficients add their own.
     let lack_of_fit = if squares > 0.0 {
         f64::max(excess / squares, 0.0)
     } else {
         1.0
     };
-    let of_coefficients = terms(dimensions) as f64 / f64::max(total, 1.0);
     Surface {
         coefficients,
-        variance: lack_of_fit + of_coefficients,
-        dispersion: chi_squared / degrees,
+        variance: lack_of_fit + uncertainty / f64::max(used, 1.0),
+        dispersion: chi_squared / f64::max(used - taken_up, 1.0),
     }
 }
 
@@ -246,9 +272,24 @@ struct Regression<'a> {
     penalties: Vec<f64>,
 }
 
+/// Where a regression ends.
+struct Solution {
+    coefficients: Vec<f64>,
+    /// Factor of the coefficients' inverse covariance.
+    information: Cholesky,
+    /// Logarithm of the probability of the counts under the prior of the coefficients, up to what does
+    /// not depend on that (Laplace's approximation).
+    log_evidence: f64,
+}
+
 impl<'a> Regression<'a> {
-    fn new(rows: &'a [Vec<f64>], counts: &'a [(f64, f64)], dimensions: usize) -> Self {
-        let mut penalties = vec![1.0 / square(CURVATURE_SD); terms(dimensions)];
+    fn new(
+        rows: &'a [Vec<f64>],
+        counts: &'a [(f64, f64)],
+        dimensions: usize,
+        curvature_sd: f64,
+    ) -> Self {
+        let mut penalties = vec![1.0 / square(curvature_sd); terms(dimensions)];
         penalties[0] = 1e-6;
         penalties[1..=dimensions].fill(1.0 / square(SLOPE_SD));
         Self {
@@ -259,16 +300,15 @@ impl<'a> Regression<'a> {
     }
 
     /// Newton's method from the mean rate.
-    fn solve(&self) -> Vec<f64> {
+    fn solve(&self) -> Solution {
         let (events, exposure) =
             (self.counts.iter()).fold((0.5, 1e-9), |sum, count| (sum.0 + count.0, sum.1 + count.1));
         let mut coefficients = vec![0.0; self.penalties.len()];
         coefficients[0] = core_math::log(events / exposure).clamp(-LOG_RATE_MAX, LOG_RATE_MAX);
         let mut value = self.value(&coefficients);
         for _ in 0..STEPS_MAX {
-            let Some(step) = self.step(&coefficients) else {
-                break;
-            };
+            let (gradient, information) = self.slope(&coefficients);
+            let step = information.solve(gradient);
             let Some((better, new_value)) = self.best_along(&coefficients, &step, value) else {
                 break;
             };
@@ -279,7 +319,15 @@ impl<'a> Regression<'a> {
                 break;
             }
         }
-        coefficients
+        let (_, information) = self.slope(&coefficients);
+        let prior: f64 = (self.penalties.iter())
+            .map(|penalty| core_math::log(*penalty))
+            .sum();
+        Solution {
+            log_evidence: value + 0.5 * prior - 0.5 * information.log_determinant(),
+            coefficients,
+            information,
+        }
     }
 
     /// The first of ever shorter steps that gains.
@@ -315,7 +363,8 @@ impl<'a> Regression<'a> {
         fit - 0.5 * penalty
     }
 
-    fn step(&self, coefficients: &[f64]) -> Option<Vec<f64>> {
+    /// Gradient of the penalised log-likelihood, and a factor of its negative curvature.
+    fn slope(&self, coefficients: &[f64]) -> (Vec<f64>, Cholesky) {
         let size = coefficients.len();
         let mut gradient: Vec<f64> = (coefficients.iter().zip(&self.penalties))
             .map(|(coefficient, penalty)| -penalty * coefficient)
@@ -335,6 +384,10 @@ impl<'a> Regression<'a> {
                 }
             }
         }
-        Some(Cholesky::of(information, size)?.solve(gradient))
+        let information = Cholesky::of(information, size);
+        (
+            gradient,
+            information.expect("penalties make it positive definite"),
+        )
     }
 }

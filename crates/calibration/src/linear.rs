@@ -34,10 +34,7 @@ impl Cholesky {
 
     /// Solves L·Lᵀ·x = b.
     pub(crate) fn solve(&self, mut values: Vec<f64>) -> Vec<f64> {
-        for row in 0..self.size {
-            let sum = dot(&self.row(row)[..row], &values[..row]);
-            values[row] = (values[row] - sum) / self.row(row)[row];
-        }
+        self.forward(&mut values);
         for row in (0..self.size).rev() {
             values[row] /= self.row(row)[row];
             let value = values[row];
@@ -46,6 +43,27 @@ impl Cholesky {
             }
         }
         values
+    }
+
+    /// xᵀ·(L·Lᵀ)⁻¹·x.
+    pub(crate) fn quadratic(&self, values: &[f64]) -> f64 {
+        let mut scaled = values.to_vec();
+        self.forward(&mut scaled);
+        dot(&scaled, &scaled)
+    }
+
+    /// Logarithm of the determinant of L·Lᵀ.
+    pub(crate) fn log_determinant(&self) -> f64 {
+        let logs = (0..self.size).map(|row| core_math::log(self.row(row)[row]));
+        2.0 * logs.sum::<f64>()
+    }
+
+    /// Solves L·x = b in place.
+    fn forward(&self, values: &mut [f64]) {
+        for row in 0..self.size {
+            let sum = dot(&self.row(row)[..row], &values[..row]);
+            values[row] = (values[row] - sum) / self.row(row)[row];
+        }
     }
 
     /// L·x.
@@ -100,6 +118,7 @@ mod tests {
             }
             let cholesky = Cholesky::of(matrix.clone(), size).expect("positive definite");
             let solution = cholesky.solve(values.clone());
+            prop_assert!((cholesky.quadratic(&values) - dot(&values, &solution)).abs() < 1e-8);
             for (row, value) in matrix.chunks(size).zip(&values) {
                 prop_assert!((dot(row, &solution) - value).abs() < 1e-8);
             }

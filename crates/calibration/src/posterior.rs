@@ -24,6 +24,7 @@ const POSTERIOR: u8 = 2;
 const CHOOSING: u8 = 3;
 const INVENTING: u8 = 4;
 const RECOVERING: u8 = 5;
+const SHUFFLING: u8 = 6;
 
 /// Points that the engine has tried.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +107,21 @@ pub fn posterior(
         all.stages.extend(one.stages);
     }
     all
+}
+
+/// The same draws in a random order, so that the first of them are as good a sample as any.
+pub fn shuffled(sample: &Sample, seed: u64) -> Sample {
+    let mut luck = Stream::new(seed, SHUFFLING, 0);
+    let mut order: Vec<(f64, usize)> = (0..sample.points.len())
+        .map(|at| (luck.uniform(), at))
+        .collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let places = || order.iter().map(|(_, at)| *at);
+    Sample {
+        points: places().map(|at| sample.points[at].clone()).collect(),
+        log_likelihoods: places().map(|at| sample.log_likelihoods[at]).collect(),
+        stages: sample.stages.clone(),
+    }
 }
 
 /// Number of independent draws whose means would vary as much as those of the samples that

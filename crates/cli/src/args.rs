@@ -776,6 +776,11 @@ pub(crate) struct Rank {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Design::NAMES))]
     pub(crate) design: Option<String>,
 
+    /// Rank over the posterior of a calibration: its disease, with its draws in place of what the trial
+    /// believes of these parameters
+    #[arg(long, value_name = "posterior.h5")]
+    pub(crate) posterior: Option<PathBuf>,
+
     /// By what arms are ranked [default: the primary comparison's]
     #[arg(long, value_name = "NAME", value_parser = endpoint_parser())]
     pub(crate) endpoint: Option<String>,

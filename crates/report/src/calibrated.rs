@@ -12,8 +12,8 @@ use crate::text::{fixed, grouped, lay_out, number};
 
 /// Share of the prior's variance that the data must remove for a parameter to count as fixed by
 /// them, and below which they say nothing of it.
-const FIXED_MIN: f64 = 0.75;
-const UNTOUCHED_MAX: f64 = 0.25;
+const FIXED_MIN: f64 = 0.9;
+const UNTOUCHED_MAX: f64 = 0.3;
 
 /// Bins of equal width over which ranks of known parameters must be even.
 const RANK_BINS: usize = 10;
@@ -24,7 +24,7 @@ const COVERED: f64 = 0.9;
 const NOTES: &str = "\
 best         the single most probable point; median and 95 % of the posterior
 contraction  share of the prior's variance that the data removed: fixed by the data (above
-             0.75), partly, or left as it was (below 0.25)
+             0.9), partly, or left as it was (below 0.3)
 expected     events of the cohort's time at risk, median and 95 % of the posterior
 ";
 

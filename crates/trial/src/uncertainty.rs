@@ -14,7 +14,7 @@ use crate::design::{self, Design};
 use crate::diagnostic::{Problems, readable};
 use crate::document::Table;
 use crate::field::{Bounds, Field, Kind, Quantity, described, float, string};
-use crate::priors::POINTS_MAX;
+use crate::priors::{POINTS_MAX, uncertain_fields};
 use crate::tables::{Draft, TRIAL};
 use crate::trial::Trial;
 
@@ -327,6 +327,24 @@ impl Factor {
     }
 }
 
+/// Keys of all that may be uncertain, in the order of a trial file.
+fn paths() -> Vec<String> {
+    fn add(fields: &[Field<Draft>], parent: &str, paths: &mut Vec<String>) {
+        for field in fields {
+            let path = format!("{parent}{}", field.key);
+            match &field.kind {
+                Kind::Section(inner) => add(inner, &format!("{path}."), paths),
+                _ => paths.push(path),
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    for field in uncertain_fields() {
+        add(std::slice::from_ref(field), "", &mut paths);
+    }
+    paths
+}
+
 /// Which of so many draws a point takes.
 fn place(point: u64, draws: usize) -> usize {
     usize::try_from(point % draws as u64).expect("below the number of draws")
@@ -359,6 +377,44 @@ impl Trial {
         let mut draft = Draft::of(self);
         uncertainty.apply(&uncertainty.point(seed, block), &mut draft);
         draft.trial.scenario
+    }
+
+    /// Takes the disease of a calibrated trial: its patients, growth, shedding and all else that may
+    /// have a prior, with draws of its posterior in place of whatever was believed of these parameters.
+    /// Other priors stay, and so do arms, follow-up and eligibility. A trial without uncertain parameters gets
+    /// them. `draws` has a value for each of the `parameters`, draw by draw.
+    pub fn believe(&mut self, calibrated: &Self, parameters: &[String], draws: &[Vec<f64>]) {
+        let own = &mut self.scenario;
+        let Scenario {
+            population,
+            growth,
+            shedding,
+            dormancy,
+            homing,
+            local_treatment,
+            detection,
+            death,
+            ..
+        } = calibrated.scenario.clone();
+        (own.population, own.growth, own.shedding) = (population, growth, shedding);
+        (own.dormancy, own.homing, own.local_treatment) = (dormancy, homing, local_treatment);
+        (own.detection, own.death) = (detection, death);
+        let mut factors = self
+            .uncertainty
+            .take()
+            .map_or_else(Vec::new, |uncertainty| uncertainty.factors);
+        factors.retain(|factor| !parameters.contains(&factor.path));
+        factors.extend(parameters.iter().enumerate().map(|(axis, path)| Factor {
+            path: path.clone(),
+            prior: Prior::Draws(draws.iter().map(|draw| draw[axis]).collect()),
+        }));
+        let order = paths();
+        factors.sort_by_key(|factor| order.iter().position(|path| *path == factor.path));
+        self.uncertainty = Some(Uncertainty {
+            design: Design::Sobol,
+            factors,
+            half_years: 0,
+        });
     }
 
     /// What a patient lives under, by index.

@@ -281,7 +281,9 @@ impl Calibration<'_> {
     }
 
     fn file(&self, found: &Found, best: &[f64], recovery_ranks: Vec<Vec<f64>>) -> PosteriorFile {
-        let points = &found.sample.points;
+        let effective_draws = posterior::effective_draws(&found.sample.points);
+        let sample = posterior::shuffled(&found.sample, self.settings.seed);
+        let points = &sample.points;
         let factors = &self.uncertainty().factors;
         let prior = |factor: &Factor| QUANTILES.map(|probability| factor.quantile(probability));
         PosteriorFile {
@@ -290,12 +292,12 @@ impl Calibration<'_> {
             priors: factors.iter().map(prior).collect(),
             draws: points.iter().map(|point| self.values(point)).collect(),
             weights: vec![1.0 / points.len() as f64; points.len()],
-            effective_draws: posterior::effective_draws(points),
-            log_likelihoods: found.sample.log_likelihoods.clone(),
+            effective_draws,
             best: self.values(best),
             contractions: (posterior::marginals(points).iter())
                 .map(posterior::Marginal::contraction)
                 .collect(),
+            log_likelihoods: sample.log_likelihoods,
             waves: found.waves.clone(),
             targets: self.target_rows(found),
             recovery_ranks,

@@ -136,7 +136,10 @@ fn draws_that_do_not_fit_together_are_refused() {
     bench.fails(
         "trial check draws.toml",
         2,
-        &["lists of draws differ in length", "one has 2 values, another 3"],
+        &[
+            "lists of draws differ in length",
+            "one has 2 values, another 3",
+        ],
     );
     let morris = draws
         .replace("0.2, 0.3]", "0.2]")
