@@ -7,7 +7,9 @@ mod page;
 pub mod power;
 pub mod rank;
 mod report;
+mod targets;
 mod text;
+pub mod validate;
 
 /// Days in a year.
 const YEAR_DAYS: f64 = 365.25;
@@ -29,3 +31,6 @@ pub use report::{
     ReportInput, Tornado, TornadoBar,
 };
 pub use text::column_names;
+pub use validate::{
+    Outcome, Patients, PatientsError, Predicted, ValidateError, ValidateInput, Validation, validate,
+};

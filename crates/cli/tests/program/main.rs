@@ -16,4 +16,5 @@ mod report;
 mod runs;
 mod status;
 mod telemetry;
+mod validate;
 mod version;
