@@ -549,9 +549,10 @@ impl<'a> Judge<'a> {
     fn by_risk(&self, years: f64) -> Vec<(String, Vec<usize>)> {
         let groups = risk_groups(&self.risks(years), RISK_GROUPS);
         let number = groups.len();
-        let labelled = groups.into_iter().enumerate().map(|(place, members)| {
-            (format!("{} of {number}", place + 1), members)
-        });
+        let labelled = groups
+            .into_iter()
+            .enumerate()
+            .map(|(place, members)| (format!("{} of {number}", place + 1), members));
         labelled.collect()
     }
 
@@ -575,7 +576,12 @@ impl<'a> Judge<'a> {
             groups.extend(by_risk.into_iter().map(named));
         }
         let reached = self.cohort.last_time();
-        let times: Vec<f64> = self.edges.iter().copied().filter(|end| *end <= reached).collect();
+        let times: Vec<f64> = self
+            .edges
+            .iter()
+            .copied()
+            .filter(|end| *end <= reached)
+            .collect();
         groups
             .into_iter()
             .map(|(label, members)| self.curves_of(label, &members, &times))
@@ -588,8 +594,13 @@ impl<'a> Judge<'a> {
             let followed = |patient: &&usize| self.cohort.patients()[**patient].time >= *time;
             members.iter().filter(followed).count() as u64
         };
-        let predicted =
-            |time: &f64| mean(members.iter().map(|patient| self.prediction(*patient).risk(*time)));
+        let predicted = |time: &f64| {
+            mean(
+                members
+                    .iter()
+                    .map(|patient| self.prediction(*patient).risk(*time)),
+            )
+        };
         GroupCurves {
             label,
             at_risk: times.iter().map(at_risk).collect(),
@@ -633,7 +644,10 @@ fn compared<'a>(
     let group = (input.groups.iter()).find(|group| group.is_called(&cohort.stratum))?;
     let bin = bin_at(courses.edges_years, cohort.years)?;
     let model = courses.incidence(&group.strata, cohort.event, bin);
-    model.value.is_finite().then_some(Compared { cohort, model })
+    model
+        .value
+        .is_finite()
+        .then_some(Compared { cohort, model })
 }
 
 fn target(compared: &Compared<'_>) -> ValidatedTarget {
@@ -662,5 +676,9 @@ fn described(row: &CohortRow) -> String {
         years,
         ..
     } = row;
-    format!("{}, {stratum}, {}", event.name(), crate::text::years(*years))
+    format!(
+        "{}, {stratum}, {}",
+        event.name(),
+        crate::text::years(*years)
+    )
 }

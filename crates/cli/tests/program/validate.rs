@@ -51,7 +51,11 @@ fn patients_of(
             _ => "none",
         };
         let stratum = cell("STRATUM");
-        let size_mm = if stratum.contains("size <=20 mm") { 12 } else { 31 };
+        let size_mm = if stratum.contains("size <=20 mm") {
+            12
+        } else {
+            31
+        };
         let nodes = match stratum {
             all if all.contains("nodes 0") => 0,
             all if all.contains("nodes 1-3") => 3,
@@ -91,7 +95,10 @@ fn a_result_predicts_its_own_patients_exactly() {
         for time in cohort["times"].as_array().expect("times") {
             let (predicted, observed) = (number(&time["predicted"]), number(&time["observed"]));
             assert!((predicted - observed).abs() < 1e-9, "{endpoint}: {time}");
-            assert!((number(&time["observed_to_expected"]) - 1.0).abs() < 0.01, "{time}");
+            assert!(
+                (number(&time["observed_to_expected"]) - 1.0).abs() < 0.01,
+                "{time}"
+            );
             assert!((number(&time["slope"]) - 1.0).abs() < 0.02, "{time}");
             assert!(number(&time["brier_scaled"]) > 0.0, "{time}");
         }
@@ -123,7 +130,10 @@ fn other_patients_of_the_same_trial_are_as_predicted() {
     assert!(within(1.0, lower, upper), "{time}");
     let error = number(&time["slope_standard_error"]);
     assert!((number(&time["slope"]) - 1.0).abs() < 3.0 * error, "{time}");
-    assert!(number(&time["harrell"]) > 0.6 && number(&time["uno"]) > 0.6, "{time}");
+    assert!(
+        number(&time["harrell"]) > 0.6 && number(&time["uno"]) > 0.6,
+        "{time}"
+    );
     // Six strata are six predictions, and there are at most five groups by risk.
     let count = |grouping: &str| {
         let groups = cohort["groups"].as_array().expect("groups").iter();
@@ -133,16 +143,25 @@ fn other_patients_of_the_same_trial_are_as_predicted() {
     assert!((3..=5).contains(&count("risk")), "{cohort}");
 
     let text = bench.ok(line).stdout;
-    for says in ["Harrell's C (SE)", "groups by predicted risk", "Recurrence or death"] {
+    for says in [
+        "Harrell's C (SE)",
+        "groups by predicted risk",
+        "Recurrence or death",
+    ] {
         assert!(text.contains(says), "{text}");
     }
     let list = fs::read_to_string(bench.path("figures/figures.csv")).expect("a list");
-    assert!(list.contains("calibration-5-years") && list.contains("curves-all-patients"), "{list}");
+    assert!(
+        list.contains("calibration-5-years") && list.contains("curves-all-patients"),
+        "{list}"
+    );
     let drawing = fs::read_to_string(bench.path("figures/calibration-5-years.svg"));
     assert!(drawing.expect("a drawing").matches("class=\"dot\"").count() >= 3);
 
     // Who gets radiotherapy fares otherwise.
-    let other = bench.ok(&format!("{line} --arm radiotherapy --json")).json();
+    let other = bench
+        .ok(&format!("{line} --arm radiotherapy --json"))
+        .json();
     assert_eq!(other["arm"], "radiotherapy");
     assert!(other["cohort"]["times"][0]["predicted"] != time["predicted"]);
 }
@@ -154,12 +173,20 @@ fn targets_are_inside_or_not() {
                 nodes 9+,local,5,0.9,0.8,0.95,there\nall,local,40,0.5,0,1,late\n";
     let text = format!("stratum,event,years,value,lower,upper,source\n{rows}");
     fs::write(bench.path("targets.csv"), text).expect("room");
-    let found = bench.ok("validate strata.h5 --targets targets.csv --json").json();
+    let found = bench
+        .ok("validate strata.h5 --targets targets.csv --json")
+        .json();
     let targets = &found["targets"];
     assert!(found["cohort"].is_null());
-    assert_eq!((&targets["compared"], &targets["inside"]), (&2.into(), &1.into()));
+    assert_eq!(
+        (&targets["compared"], &targets["inside"]),
+        (&2.into(), &1.into())
+    );
     let left_out = targets["left_out"].as_array().expect("a list");
-    assert_eq!(left_out, &["local, nodes 9+, 5 years", "local, all, 40 years"]);
+    assert_eq!(
+        left_out,
+        &["local, nodes 9+, 5 years", "local, all, 40 years"]
+    );
     let text = bench.ok("validate strata.h5 --targets targets.csv").stdout;
     assert!(text.contains("inside 1 of 2 intervals (50 %)"), "{text}");
     assert!(text.contains("not compared"), "{text}");
@@ -182,7 +209,7 @@ fn what_is_wrong_is_told() {
     fails(
         "years,event,nodes\n3,none,1\n",
         "",
-        &["there is no column size_mm", "nodes, size_mm"],
+        &["there is no column size_mm", "size_mm, nodes"],
     );
     fails(
         &format!("{head}3,none,1,20\n3,none,,20\n4,none,2,NA\n"),
@@ -197,12 +224,27 @@ fn what_is_wrong_is_told() {
     fails(
         &format!("{head}3,local,1,20\n"),
         "--endpoint death",
-        &["`local` does not tell", "none, death, cancer_death, other_death"],
+        &[
+            "`local` does not tell",
+            "none, death, cancer_death, other_death",
+        ],
     );
-    fails(&format!("{head}3,none,1,20\n"), "--arm nobody", &["no arm `nobody`"]);
+    fails(
+        &format!("{head}3,none,1,20\n"),
+        "--arm nobody",
+        &["no arm `nobody`"],
+    );
     bench.fails("validate strata.h5", 2, &["--patients", "--targets"]);
-    bench.fails("validate strata.h5 --patients absent.csv", 4, &["absent.csv"]);
-    bench.fails("validate strata.toml --patients mine.csv", 5, &["strata.toml"]);
+    bench.fails(
+        "validate strata.h5 --patients absent.csv",
+        4,
+        &["absent.csv"],
+    );
+    bench.fails(
+        "validate strata.toml --patients mine.csv",
+        5,
+        &["strata.toml"],
+    );
     fs::create_dir(bench.path("full")).expect("room");
     fs::write(bench.path("full/mine.txt"), "my own").expect("room");
     fails(

@@ -105,7 +105,14 @@ impl AgreementPlot {
     }
 
     fn data(&self) -> Table {
-        let columns = ["group", "patients", "predicted", "observed", "lower", "upper"];
+        let columns = [
+            "group",
+            "patients",
+            "predicted",
+            "observed",
+            "lower",
+            "upper",
+        ];
         let mut table = Table::new(&columns);
         for point in &self.points {
             table.push([
@@ -130,7 +137,8 @@ impl AgreementPoint {
         let (lower, upper) = self.interval;
         if lower.is_finite() && upper.is_finite() {
             let ends = [FRAME.y(axis, lower), FRAME.y(axis, upper)];
-            let bars = ends.map(|end| format!("M{} {}h{}", Number(x - BAR), Number(end), Number(2.0 * BAR)));
+            let bars = ends
+                .map(|end| format!("M{} {}h{}", Number(x - BAR), Number(end), Number(2.0 * BAR)));
             let line = format!("M{} {}V{}", Number(x), Number(ends[0]), Number(ends[1]));
             canvas.path("whisker", &(line + &bars.concat()));
         }
@@ -170,8 +178,14 @@ mod tests {
         .figure();
         let drawing = figure.embedded();
         // The middle of the frame, which goes from 50 to 376 and from 352 to 26.
-        assert!(drawing.contains("class=\"dot\" d=\"M209.5 185.5h7"), "{drawing}");
-        assert!(drawing.contains("d=\"M213 221.6V26M209 221.6h8M209 26h8\""), "{drawing}");
+        assert!(
+            drawing.contains("class=\"dot\" d=\"M209.5 185.5h7"),
+            "{drawing}"
+        );
+        assert!(
+            drawing.contains("d=\"M213 221.6V26M209 221.6h8M209 26h8\""),
+            "{drawing}"
+        );
         assert!(!drawing.contains("NaN"), "{drawing}");
         assert_eq!(figure.csv().lines().count(), 3);
     }

@@ -23,7 +23,10 @@ pub(super) fn figures(data: &Data<'_>) -> Vec<Figure> {
 }
 
 fn compared<'a>(data: &Data<'_>, cohort: &'a CohortRow) -> Option<Compared<'a>> {
-    let group = data.groups.iter().find(|group| group.is_called(&cohort.stratum))?;
+    let group = data
+        .groups
+        .iter()
+        .find(|group| group.is_called(&cohort.stratum))?;
     let bin = bin_at(&data.edges_years, cohort.years).ok()?;
     let courses = Courses {
         tally: data.tally,

@@ -15,7 +15,10 @@ impl Validation {
             return Vec::new();
         };
         let outcome = endpoint_in_words(cohort.endpoint);
-        let by_risk = cohort.groups.iter().filter(|group| group.grouping == "risk");
+        let by_risk = cohort
+            .groups
+            .iter()
+            .filter(|group| group.grouping == "risk");
         let by_risk: Vec<&ValidatedGroup> = by_risk.collect();
         let times = by_risk.chunk_by(|a, b| a.time_days.total_cmp(&b.time_days).is_eq());
         let agreements = times.map(|groups| agreement(outcome, groups));
@@ -52,7 +55,7 @@ impl Validation {
             x_label: "years from resection".into(),
             y_label: "cumulative incidence, percent".into(),
             decimals: 1,
-            reach: (0.0, 0.0),
+            reach: (group.times.last().copied().unwrap_or(0.0), 0.0),
             curves: vec![
                 curve("cohort", observed.collect()),
                 curve(&format!("model, {}", self.arm), predicted.collect()),

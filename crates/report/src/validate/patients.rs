@@ -182,7 +182,11 @@ impl std::fmt::Display for Lines {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let shown = self.0.iter().take(LINES_SHOWN).map(u64::to_string);
         let shown = shown.collect::<Vec<_>>().join(", ");
-        let rest = if self.0.len() > LINES_SHOWN { ", ..." } else { "" };
+        let rest = if self.0.len() > LINES_SHOWN {
+            ", ..."
+        } else {
+            ""
+        };
         match self.0.len() {
             1 => write!(out, "1 line ({shown})"),
             number => write!(out, "{number} lines ({shown}{rest})"),
@@ -233,7 +237,11 @@ impl Patients {
             rows.push(Patient {
                 line: cells.line,
                 followed: Followed {
-                    time: cells.number(columns.years, "years", "years of follow-up, such as 5.25")?,
+                    time: cells.number(
+                        columns.years,
+                        "years",
+                        "years of follow-up, such as 5.25",
+                    )?,
                     exit: cells.exit(columns.event, outcome)?,
                 },
                 stratum: (predicted.stratum)(&values),
@@ -316,8 +324,7 @@ impl Columns {
             .filter(|column| place(column).is_none())
             .map(|column| (*column).to_owned())
             .collect();
-        let (Some(years), Some(event), true) =
-            (place("years"), place("event"), missing.is_empty())
+        let (Some(years), Some(event), true) = (place("years"), place("event"), missing.is_empty())
         else {
             return Err(PatientsError::Columns {
                 name: name.into(),
@@ -350,12 +357,7 @@ impl Cells<'_> {
         UNKNOWN.contains(&self.text(at))
     }
 
-    fn number(
-        &self,
-        at: usize,
-        column: &str,
-        what: &'static str,
-    ) -> Result<f64, PatientsError> {
+    fn number(&self, at: usize, column: &str, what: &'static str) -> Result<f64, PatientsError> {
         match self.text(at).parse::<f64>() {
             Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
             _ => Err(PatientsError::Number {
@@ -425,9 +427,18 @@ mod tests {
             let exits = patients.rows.iter().map(|row| row.followed.exit);
             exits.collect::<Vec<_>>()
         };
-        assert_eq!(exits(Outcome::Local), [Event, Competing, Competing, Censored]);
-        assert_eq!(exits(Outcome::Distant), [Competing, Event, Competing, Censored]);
-        assert_eq!(exits(Outcome::Recurrence), [Event, Event, Competing, Censored]);
+        assert_eq!(
+            exits(Outcome::Local),
+            [Event, Competing, Competing, Censored]
+        );
+        assert_eq!(
+            exits(Outcome::Distant),
+            [Competing, Event, Competing, Censored]
+        );
+        assert_eq!(
+            exits(Outcome::Recurrence),
+            [Event, Event, Competing, Censored]
+        );
         assert_eq!(exits(Outcome::Rfs), [Event, Event, Event, Censored]);
         let patients = read(Outcome::Rfs, text).expect("right");
         assert_eq!(patients.rows[1].stratum, 1);
@@ -449,7 +460,10 @@ mod tests {
             "{text}"
         );
         let text = wrong(Outcome::Death, &format!("{head}1,local,0\n"));
-        assert!(text.contains("`local` does not tell whether and when"), "{text}");
+        assert!(
+            text.contains("`local` does not tell whether and when"),
+            "{text}"
+        );
         let text = wrong(Outcome::Rfs, "years,event\n1,none\n");
         assert!(text.contains("line 1: there is no column nodes"), "{text}");
         assert!(text.contains("[strata]"), "{text}");
@@ -463,7 +477,10 @@ mod tests {
     #[test]
     fn patients_without_a_prediction_are_counted_and_their_lines_named() {
         let lines = "1,none,NA\n2,rfs,1\n".replace("rfs", "none").repeat(12);
-        let text = wrong(Outcome::Rfs, &format!("years,event,nodes\n{lines}3,none,\n"));
+        let text = wrong(
+            Outcome::Rfs,
+            &format!("years,event,nodes\n{lines}3,none,\n"),
+        );
         assert!(
             text.contains(
                 "nodes missing in 13 lines (2, 4, 6, 8, 10, 12, 14, 16, 18, 20, ...), of 25 patients"
@@ -472,7 +489,8 @@ mod tests {
         );
         let text = wrong(Outcome::Rfs, "years,event,nodes\n1,none,12\n2,none,1\n");
         assert!(
-            text.contains("no virtual patients of the stratum `nodes 10+`") && text.contains("1 line (2)"),
+            text.contains("no virtual patients of the stratum `nodes 10+`")
+                && text.contains("1 line (2)"),
             "{text}"
         );
     }

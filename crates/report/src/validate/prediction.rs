@@ -49,7 +49,10 @@ impl Prediction {
     /// Within a bin, events come evenly.
     fn between(&self, values: &[f64], time: f64) -> f64 {
         let last = values.len() - 1;
-        let above = self.edges.partition_point(|edge| *edge < time).clamp(1, last);
+        let above = self
+            .edges
+            .partition_point(|edge| *edge < time)
+            .clamp(1, last);
         let (from, to) = (self.edges[above - 1], self.edges[above]);
         let share = ((time - from) / (to - from)).clamp(0.0, 1.0);
         values[above - 1] + share * (values[above] - values[above - 1])

@@ -54,7 +54,9 @@ const MEASURES: [Measure; 15] = [
     ("tied pairs, %", |time| fixed(time.tied, 100.0, 1)),
     ("Brier", |time| fixed(time.brier, 1.0, 4)),
     ("Brier, scaled", |time| fixed(time.brier_scaled, 1.0, 3)),
-    ("integrated Brier", |time| fixed(time.integrated_brier, 1.0, 4)),
+    ("integrated Brier", |time| {
+        fixed(time.integrated_brier, 1.0, 4)
+    }),
     ("integrated Brier, scaled", |time| {
         fixed(time.integrated_brier_scaled, 1.0, 3)
     }),
@@ -124,9 +126,18 @@ impl ValidatedCohort {
             self.followed_years_median.map_or(NOTHING.to_owned(), years)
         );
         let endpoint = endpoint_in_words(self.endpoint);
-        let _ = writeln!(text, "\n{endpoint}, predicted and observed\n{}", self.measures());
+        let _ = writeln!(
+            text,
+            "\n{endpoint}, predicted and observed\n{}",
+            self.measures()
+        );
         for groups in self.groups.chunk_by(same_table) {
-            let _ = writeln!(text, "\n{}\n{}", heading(endpoint, &groups[0]), rows(groups));
+            let _ = writeln!(
+                text,
+                "\n{}\n{}",
+                heading(endpoint, &groups[0]),
+                rows(groups)
+            );
         }
         let _ = write!(text, "\n{NOTES}");
         text
@@ -134,7 +145,10 @@ impl ValidatedCohort {
 
     /// A column for each time.
     fn measures(&self) -> String {
-        let header = self.times.iter().map(|time| format!("within {}", years(time.time_years)));
+        let header = self
+            .times
+            .iter()
+            .map(|time| format!("within {}", years(time.time_years)));
         let row = |(name, of): &Measure| ((*name).to_owned(), self.times.iter().map(of).collect());
         lay_out("", header.collect(), MEASURES.iter().map(row)).trim_fmt()
     }

@@ -46,13 +46,10 @@ pub fn concordance(
         "every patient has a risk"
     );
     let mut pairs = Pairs::new(cohort, risks, weights);
+    let time = |patient: &usize| cohort.patients[*patient].time;
     let mut order: Vec<usize> = (0..risks.len()).collect();
-    order.sort_by(|a, b| {
-        cohort.patients[*a]
-            .time
-            .total_cmp(&cohort.patients[*b].time)
-    });
-    for together in order.chunk_by(|a, b| cohort.patients[*a].time == cohort.patients[*b].time) {
+    order.sort_by(|a, b| time(a).total_cmp(&time(b)));
+    for together in order.chunk_by(|a, b| time(a).total_cmp(&time(b)).is_eq()) {
         pairs.advance(together, until);
     }
     pairs.finish()
