@@ -158,6 +158,10 @@ fn other_patients_of_the_same_trial_are_as_predicted() {
     let drawing = fs::read_to_string(bench.path("figures/calibration-5-years.svg"));
     assert!(drawing.expect("a drawing").matches("class=\"dot\"").count() >= 3);
 
+    // Curves go as far as the cohort was followed, which is almost 12 years.
+    let curves = fs::read_to_string(bench.path("figures/curves-all-patients.svg"));
+    assert!(curves.expect("a drawing").contains(">10</text>"));
+
     // Who gets radiotherapy fares otherwise.
     let other = bench
         .ok(&format!("{line} --arm radiotherapy --json"))
