@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use reseed_report::Outcome;
 use reseed_stats::Endpoint;
 use reseed_stats::group_sequential::Spending;
 use reseed_trial::{Design, PRECISION_MAX_POINTS};
@@ -118,6 +119,7 @@ pub(crate) enum Command {
     Rank(Rank),
     Calibrate(Calibrate),
     Report(Report),
+    Validate(Validate),
     Export(Export),
     /// Check, expand and list trial files
     #[command(subcommand)]
@@ -968,6 +970,77 @@ pub(crate) struct Report {
     pub(crate) force: bool,
 }
 
+/// Judge a result by patients who were followed, and by published incidences
+///
+/// A run whose table `[strata]` divides the patients predicts the course of everybody in a stratum.
+/// With --patients, each patient of a cohort is predicted the course that the virtual patients of
+/// the same stratum have in the control arm, and predictions are judged by what came: whether
+/// those at higher risk fare worse (Harrell's and Uno's C), the error of the probabilities (Brier
+/// score), and whether as many events come as are predicted (calibration).
+///
+/// With --targets, incidences of the control arm are set beside published ones, which are read in
+/// the form of `reseed report --cohort`.
+#[derive(Debug, Args)]
+#[command(
+    group = clap::ArgGroup::new("cohorts").args(["patients", "targets"]).required(true).multiple(true),
+    after_long_help = "\
+Patients are a CSV file with a head and a line for each patient; other columns are left alone:
+  years     how long the patient was followed, from resection
+  event     what ended that: none (still followed), local, distant, recurrence (it is not known
+            which), death_without_recurrence or recurrence_or_death; for --endpoint death,
+            follow-up is until death, and the event is none, death, cancer_death or other_death
+  and a column for each covariate that divides the trial's patients, named as its key in [strata],
+  such as nodes and size_mm; ctc is the number of circulating cells in the sample
+
+Endpoints:
+  local, distant   as the first event; everything else competes
+  recurrence       local or distant; death without a recurrence competes
+  rfs              recurrence or death
+  death            of any cause
+
+Examples:
+  reseed validate strata.h5 --patients gbsg.csv
+  reseed validate strata.h5 --patients mine.csv --endpoint distant --years 2,5 --figures figures
+  reseed validate breast.h5 --targets published.csv --json | jq .targets.inside_share"
+)]
+pub(crate) struct Validate {
+    /// Result file
+    pub(crate) file: PathBuf,
+
+    /// Patients who were followed
+    #[arg(long, value_name = "COHORT.csv")]
+    pub(crate) patients: Option<PathBuf>,
+
+    /// Published incidences, with columns stratum, event, years, value, lower, upper and source
+    #[arg(long, value_name = "TARGETS.csv")]
+    pub(crate) targets: Option<PathBuf>,
+
+    /// What patients were followed for
+    #[arg(long, value_name = "NAME", default_value = "rfs", value_parser = outcome_parser())]
+    pub(crate) endpoint: String,
+
+    /// Arm whose courses are the predictions [default: the control]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arm: Option<String>,
+
+    /// Times by which predictions are judged, years from resection [default: those of the trial
+    /// that the cohort reaches]
+    #[arg(long, value_name = "Y", value_delimiter = ',')]
+    pub(crate) years: Vec<f64>,
+
+    /// Folder for figures as SVG and their numbers as CSV; made if it is absent
+    #[arg(long, value_name = "DIR", requires = "patients")]
+    pub(crate) figures: Option<PathBuf>,
+
+    /// Put figures into a folder that has other files
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trial {
     /// Check a trial file; silent and 0 if it is right
@@ -1155,6 +1228,10 @@ fn column_parser() -> PossibleValuesParser {
 
 /// Stands for every column of a comparison.
 pub(crate) const ALL_COLUMNS: &str = "all";
+
+fn outcome_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(Outcome::ALL.map(Outcome::name))
+}
 
 fn endpoint_parser() -> PossibleValuesParser {
     PossibleValuesParser::new(Endpoint::ALL.map(Endpoint::name))

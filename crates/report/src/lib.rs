@@ -8,7 +8,9 @@ mod page;
 pub mod power;
 pub mod rank;
 mod report;
+mod targets;
 mod text;
+pub mod validate;
 
 /// Days in a year.
 const YEAR_DAYS: f64 = 365.25;
@@ -33,3 +35,6 @@ pub use report::{
     ReportInput, Tornado, TornadoBar,
 };
 pub use text::column_names;
+pub use validate::{
+    Outcome, Patients, PatientsError, Predicted, ValidateError, ValidateInput, Validation, validate,
+};

@@ -21,6 +21,7 @@ mod sample;
 pub mod sensitivity;
 pub mod share;
 pub mod tally;
+pub mod validation;
 pub mod virtual_trial;
 
 pub use coupled::{Coupled, CoupledTest, JointExits};

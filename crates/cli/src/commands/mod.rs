@@ -19,5 +19,6 @@ pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod trial;
+pub(crate) mod validate;
 pub(crate) mod verify;
 pub(crate) mod work;

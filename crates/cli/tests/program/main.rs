@@ -17,4 +17,5 @@ mod report;
 mod runs;
 mod status;
 mod telemetry;
+mod validate;
 mod version;
