@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "reseed-engine",
         &["reseed-model", "reseed-stats", "reseed-trial"],
     ),
+    ("reseed-calibration", &["reseed-stats", "reseed-trial"]),
     ("reseed-results", &["reseed-stats", "reseed-trial"]),
     ("reseed-protocol", &["reseed-plot", "reseed-trial"]),
     (
@@ -45,6 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "reseed-cli",
         &[
+            "reseed-calibration",
             "reseed-coordinator",
             "reseed-engine",
             "reseed-model",
@@ -202,14 +204,15 @@ fn the_ledger_is_a_pure_state_machine() {
 
 #[test]
 fn nothing_that_is_computed_depends_on_a_random_order() {
-    refuse(UNORDERED, &sources(&["model", "stats", "trial", "engine"]));
+    let computing = ["model", "stats", "trial", "engine", "calibration"];
+    refuse(UNORDERED, &sources(&computing));
 }
 
 #[test]
 fn nothing_that_is_computed_depends_on_the_platforms_mathematics() {
     refuse(
         PLATFORM_MATHEMATICS,
-        &sources(&["model", "stats", "trial", "engine"]),
+        &sources(&["model", "stats", "trial", "engine", "calibration"]),
     );
 }
 

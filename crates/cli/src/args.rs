@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use reseed_report::Outcome;
 use reseed_stats::Endpoint;
 use reseed_stats::group_sequential::Spending;
 use reseed_trial::{Design, PRECISION_MAX_POINTS};
@@ -116,7 +117,9 @@ pub(crate) enum Command {
     Compare(Compare),
     Power(Power),
     Rank(Rank),
+    Calibrate(Calibrate),
     Report(Report),
+    Validate(Validate),
     Export(Export),
     /// Check, expand and list trial files
     #[command(subcommand)]
@@ -775,6 +778,11 @@ pub(crate) struct Rank {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Design::NAMES))]
     pub(crate) design: Option<String>,
 
+    /// Rank over the posterior of a calibration: its disease, with its draws in place of what the trial
+    /// believes of these parameters
+    #[arg(long, value_name = "posterior.h5")]
+    pub(crate) posterior: Option<PathBuf>,
+
     /// By what arms are ranked [default: the primary comparison's]
     #[arg(long, value_name = "NAME", value_parser = endpoint_parser())]
     pub(crate) endpoint: Option<String>,
@@ -788,6 +796,80 @@ pub(crate) struct Rank {
     pub(crate) out: Option<PathBuf>,
 
     /// Replace an existing result of another run
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) work: Work,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Find the parameters that make the model agree with cohorts
+///
+/// The trial says what is not known: `[uncertainty.priors]`. Waves of points are simulated; surfaces that
+/// stand for the model are fitted to what they give; and the posterior is sampled from these, which
+/// says where the next wave looks. Every wave is a trial file and a result in the folder, so the same
+/// command goes on after an interruption, and a wave can as well be computed on a cluster (--plan).
+///
+/// The folder then has posterior.h5 (draws and diagnostics), posterior.toml (the trial at the draws, to
+/// be run or ranked over) and best.toml (the trial at the most probable point).
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Targets are tables of a cohort (CSV with a head; lines that begin with # are comments).
+Rates have the columns stratum, from_years, until_years, person_years and one for each kind of
+event that was counted: local, distant, recurrence, death_without_recurrence, cancer_death,
+other_death. Proportions have stratum, event (one of these, or enrolled for the share of patients
+in the stratum), years, value and patients. A stratum is named by classes of the trial's strata,
+such as `nodes 1-3, size <=20 mm`, or `all`; a column arm names another arm than the control.
+
+Examples:
+  reseed calibrate breast.toml --targets rates.csv --targets shares.csv --out breast
+  reseed calibrate breast.toml --targets rates.csv --out breast --plan
+  reseed launch slurm breast/wave-1.toml --out breast/wave-1.h5 --nodes 8 --wait")]
+pub(crate) struct Calibrate {
+    /// Trial file with priors, or name of a preset
+    pub(crate) trial: String,
+
+    /// Table of rates or proportions of a cohort; may be given several times
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) targets: Vec<PathBuf>,
+
+    /// Folder of the waves and of what is found
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+
+    /// Waves of points
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub(crate) waves: u16,
+
+    /// Points of a wave [default: the trial's]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) points: Option<u64>,
+
+    /// Patients to screen at each point [default: the trial's]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) patients_per_point: Option<u64>,
+
+    /// Draws of the posterior to keep
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(100..=65_536))]
+    pub(crate) draws: u32,
+
+    /// Draws at which invented cohorts must find the parameters again; none to leave that out
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) recoveries: u64,
+
+    /// Seed of all randomness [default: the trial's]
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+
+    /// Do not simulate: write the next trial whose result is missing, and say what to run
+    #[arg(long)]
+    pub(crate) plan: bool,
+
+    /// Replace what is in the folder from another calibration
     #[arg(long)]
     pub(crate) force: bool,
 
@@ -886,6 +968,77 @@ pub(crate) struct Report {
     /// Replace files that are no reports
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// Judge a result by patients who were followed, and by published incidences
+///
+/// A run whose table `[strata]` divides the patients predicts the course of everybody in a stratum.
+/// With --patients, each patient of a cohort is predicted the course that the virtual patients of
+/// the same stratum have in the control arm, and predictions are judged by what came: whether
+/// those at higher risk fare worse (Harrell's and Uno's C), the error of the probabilities (Brier
+/// score), and whether as many events come as are predicted (calibration).
+///
+/// With --targets, incidences of the control arm are set beside published ones, which are read in
+/// the form of `reseed report --cohort`.
+#[derive(Debug, Args)]
+#[command(
+    group = clap::ArgGroup::new("cohorts").args(["patients", "targets"]).required(true).multiple(true),
+    after_long_help = "\
+Patients are a CSV file with a head and a line for each patient; other columns are left alone:
+  years     how long the patient was followed, from resection
+  event     what ended that: none (still followed), local, distant, recurrence (it is not known
+            which), death_without_recurrence or recurrence_or_death; for --endpoint death,
+            follow-up is until death, and the event is none, death, cancer_death or other_death
+  and a column for each covariate that divides the trial's patients, named as its key in [strata],
+  such as nodes and size_mm; ctc is the number of circulating cells in the sample
+
+Endpoints:
+  local, distant   as the first event; everything else competes
+  recurrence       local or distant; death without a recurrence competes
+  rfs              recurrence or death
+  death            of any cause
+
+Examples:
+  reseed validate strata.h5 --patients gbsg.csv
+  reseed validate strata.h5 --patients mine.csv --endpoint distant --years 2,5 --figures figures
+  reseed validate breast.h5 --targets published.csv --json | jq .targets.inside_share"
+)]
+pub(crate) struct Validate {
+    /// Result file
+    pub(crate) file: PathBuf,
+
+    /// Patients who were followed
+    #[arg(long, value_name = "COHORT.csv")]
+    pub(crate) patients: Option<PathBuf>,
+
+    /// Published incidences, with columns stratum, event, years, value, lower, upper and source
+    #[arg(long, value_name = "TARGETS.csv")]
+    pub(crate) targets: Option<PathBuf>,
+
+    /// What patients were followed for
+    #[arg(long, value_name = "NAME", default_value = "rfs", value_parser = outcome_parser())]
+    pub(crate) endpoint: String,
+
+    /// Arm whose courses are the predictions [default: the control]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arm: Option<String>,
+
+    /// Times by which predictions are judged, years from resection [default: those of the trial
+    /// that the cohort reaches]
+    #[arg(long, value_name = "Y", value_delimiter = ',')]
+    pub(crate) years: Vec<f64>,
+
+    /// Folder for figures as SVG and their numbers as CSV; made if it is absent
+    #[arg(long, value_name = "DIR", requires = "patients")]
+    pub(crate) figures: Option<PathBuf>,
+
+    /// Put figures into a folder that has other files
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -1075,6 +1228,10 @@ fn column_parser() -> PossibleValuesParser {
 
 /// Stands for every column of a comparison.
 pub(crate) const ALL_COLUMNS: &str = "all";
+
+fn outcome_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(Outcome::ALL.map(Outcome::name))
+}
 
 fn endpoint_parser() -> PossibleValuesParser {
     PossibleValuesParser::new(Endpoint::ALL.map(Endpoint::name))

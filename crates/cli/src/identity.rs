@@ -1,6 +1,6 @@
 //! What a result file must say about its run, from a trial and back.
 
-use reseed_results::{ResultFile, RunIdentity};
+use reseed_results::{PosteriorFile, ResultFile, RunIdentity};
 use reseed_trial::{MODEL_VERSION, Trial};
 
 use crate::exit::Failure;
@@ -45,18 +45,25 @@ pub(crate) fn trial_of(file: &ResultFile) -> Result<Trial, Failure> {
 
 /// The trial of a result, to describe what is in it.
 pub(crate) fn described(file: &ResultFile) -> Result<Trial, Failure> {
+    read(
+        "trial in the result file",
+        &file.identity,
+        file.tally.screened(),
+    )
+}
+
+/// The trial of a calibration.
+pub(crate) fn calibrated(file: &PosteriorFile) -> Result<Trial, Failure> {
+    read("trial in the file of the calibration", &file.identity, 1)
+}
+
+fn read(name: &str, identity: &RunIdentity, patients: u64) -> Result<Trial, Failure> {
     let RunIdentity {
         trial_toml, seed, ..
-    } = &file.identity;
-    Trial::parse_identity(
-        "trial in the result file",
-        trial_toml,
-        file.tally.screened(),
-        *seed,
-    )
-    .map_err(|error| {
+    } = identity;
+    Trial::parse_identity(name, trial_toml, patients, *seed).map_err(|error| {
         Failure::File(format!(
-            "this version of reseed cannot read the trial in the result file:\n{error}"
+            "this version of reseed cannot read the {name}:\n{error}"
         ))
     })
 }

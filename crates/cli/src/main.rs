@@ -5,6 +5,7 @@ mod args;
 mod authority;
 mod commands;
 mod exit;
+mod figures;
 mod findings;
 mod gaps;
 mod identity;
@@ -71,7 +72,9 @@ fn dispatch(command: &Command, chatter: output::Chatter) -> Result<(), Failure> 
         Command::Compare(args) => commands::compare::compare(args),
         Command::Power(args) => commands::power::power(args, chatter),
         Command::Rank(args) => commands::rank::rank(args, chatter),
+        Command::Calibrate(args) => commands::calibrate::calibrate(args, chatter),
         Command::Report(args) => commands::report::report(args, chatter),
+        Command::Validate(args) => commands::validate::validate(args),
         Command::Export(args) => commands::export::export(args),
         Command::Trial(command) => commands::trial::trial(command, chatter),
         Command::Patient(args) => commands::patient::patient(args),

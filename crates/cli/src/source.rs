@@ -56,6 +56,21 @@ pub(crate) fn check_points(trial: &Trial, patients: &Range<u64>) -> Result<(), F
         .map_err(|error| Failure::Usage(error.to_string()))
 }
 
+/// Reads a file about a cohort, which is no longer than this.
+pub(crate) fn cohort(path: &Path, bytes_max: u64) -> Result<String, Failure> {
+    let mut text = String::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(bytes_max + 1).read_to_string(&mut text))
+        .map_err(Failure::system("read cohort", path))?;
+    if text.len() as u64 > bytes_max {
+        return Err(Failure::Usage(format!(
+            "{} is longer than {bytes_max} bytes, so it is no cohort",
+            path.display()
+        )));
+    }
+    Ok(text)
+}
+
 /// Position of an arm that the command line names.
 pub(crate) fn arm(trial: &Trial, name: &str) -> Result<usize, Failure> {
     trial.arm(name).ok_or_else(|| {

@@ -12,8 +12,10 @@ mod records;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use reseed_model::endpoints::{FirstEvent, Leaving, Observed};
 use reseed_model::patient::PatientIndex;
 use reseed_model::{Simulator, endpoints};
+use reseed_stats::cells::{CellCounts, CellEvent, Cells, Risk};
 use reseed_stats::records::RecordColumn;
 use reseed_stats::{Accumulator, Tally};
 use reseed_trial::Trial;
@@ -86,6 +88,8 @@ pub enum EngineError {
 struct Keepers {
     records: Option<Records>,
     drawing: Option<Drawing>,
+    /// Of the block that is being simulated.
+    cells: Option<CellCounts>,
 }
 
 impl Engine {
@@ -118,7 +122,10 @@ impl Engine {
         let mut keepers = Keepers {
             records: self.trial.records.then(|| Records::new(&self.trial)),
             drawing: Drawing::new(&self.trial, self.seed),
+            cells: None,
         };
+        let cell_shape = self.trial.cell_shape();
+        let mut cells: Vec<Cells> = Vec::new();
         let (tally, mut blocks) = match self.trial.block_patients {
             None => {
                 let tally = self.simulate_together(range.clone(), watch, &mut keepers)?;
@@ -130,8 +137,10 @@ impl Engine {
                     self.turn_to(block);
                     let patients = block * block_patients..(block + 1) * block_patients;
                     let first = patients.start;
+                    keepers.cells = cell_shape.map(CellCounts::new);
                     let tally = self.simulate_together(patients, watch, &mut keepers)?;
                     blocks.push(block, &tally);
+                    cells.extend(keepers.cells.take().map(CellCounts::finish));
                     if let Some(drawing) = &mut keepers.drawing {
                         drawing.close_block(block, first, stop)?;
                     }
@@ -139,7 +148,12 @@ impl Engine {
                 blocks.finish()
             }
         };
-        let Keepers { records, drawing } = keepers;
+        let Keepers {
+            records, drawing, ..
+        } = keepers;
+        if let Some(shape) = cell_shape {
+            blocks.extend(Cells::columns(shape, &cells));
+        }
         blocks.extend(drawing.into_iter().flat_map(Drawing::into_columns));
         Ok(ShardOutput {
             range,
@@ -205,5 +219,35 @@ impl Engine {
         if let Some(drawing) = &mut keepers.drawing {
             drawing.enrol(patient, follow_up);
         }
+        if let Some(cells) = &mut keepers.cells {
+            for (arm, course) in patient.courses.iter().enumerate() {
+                let observed = endpoints::observe(follow_up, patient, course);
+                cells.add(arm, stratum, Risk::Unrecurred, first_event(&observed));
+                cells.add(arm, stratum, Risk::Alive, death(&observed));
+            }
+        }
     }
+}
+
+/// How a patient ceases to be alive without recurrence.
+fn first_event(observed: &Observed) -> (Option<CellEvent>, f64) {
+    let (first, days) = observed.first;
+    let event = match first {
+        FirstEvent::Local => Some(CellEvent::Local),
+        FirstEvent::Distant => Some(CellEvent::Distant),
+        FirstEvent::OtherDeath => Some(CellEvent::DeathWithoutRecurrence),
+        FirstEvent::Censored => None,
+    };
+    (event, days)
+}
+
+/// How a patient ceases to be alive.
+fn death(observed: &Observed) -> (Option<CellEvent>, f64) {
+    let (leaving, days) = observed.death;
+    let event = match (leaving, observed.is_cancer_death) {
+        (Leaving::Event, true) => Some(CellEvent::CancerDeath),
+        (Leaving::Event, false) => Some(CellEvent::OtherDeath),
+        _ => None,
+    };
+    (event, days)
 }

@@ -42,6 +42,8 @@ pub struct Observed {
     pub recurrence_free: (Leaving, f64),
     /// Death of any cause.
     pub death: (Leaving, f64),
+    /// Whether that death, if it is seen, is the cancer's.
+    pub is_cancer_death: bool,
 }
 
 /// What is recorded of a course.
@@ -82,6 +84,7 @@ pub fn observe(follow_up: &FollowUp, patient: &Patient, course: &Course) -> Obse
         distant: leave(distant, other, end),
         recurrence_free: leave(local.min(distant).min(other), f64::INFINITY, end),
         death: leave(cancer_death.min(other), f64::INFINITY, end),
+        is_cancer_death: cancer_death <= other,
     }
 }
 

@@ -1,4 +1,5 @@
 //! What a result says, for people and for programs.
+mod calibrated;
 pub mod cohort;
 pub mod compare;
 mod export;
@@ -7,7 +8,9 @@ mod page;
 pub mod power;
 pub mod rank;
 mod report;
+mod targets;
 mod text;
+pub mod validate;
 
 /// Days in a year.
 const YEAR_DAYS: f64 = 365.25;
@@ -17,6 +20,9 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
+pub use calibrated::{
+    Calibrated, CalibratedParameter, CalibratedTarget, CalibratedWave, RecoveredParameter,
+};
 pub use cohort::{Cohort, CohortError};
 pub use compare::{
     CompareError, CompareInput, ComparedArm, Comparison, Excluded, YearlyHazard, compare,
@@ -29,3 +35,6 @@ pub use report::{
     ReportInput, Tornado, TornadoBar,
 };
 pub use text::column_names;
+pub use validate::{
+    Outcome, Patients, PatientsError, Predicted, ValidateError, ValidateInput, Validation, validate,
+};

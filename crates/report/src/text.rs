@@ -128,6 +128,7 @@ pub(crate) fn endpoint_in_words(name: &str) -> &str {
     match name {
         "local" => "Local recurrence",
         "distant" => "Distant recurrence",
+        "recurrence" => "Any recurrence",
         "rfs" => "Recurrence or death",
         "death" => "Death of any cause",
         other => other,

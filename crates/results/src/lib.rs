@@ -12,6 +12,7 @@ mod hdf;
 mod heap;
 mod layout;
 mod part;
+mod posterior;
 mod records;
 mod result;
 mod scales;
@@ -30,6 +31,7 @@ pub use part::{
     Attempt, Part, PartFile, PartInfo, Records, read_blocks, read_part, read_part_of, read_records,
     write_part,
 };
+pub use posterior::{PosteriorFile, TargetRow, WaveRow, read_posterior, write_posterior};
 pub use records::INDEX_COLUMN;
 pub use result::{ResultFile, ShardEntry, read_result, write_result};
 pub use sections::FORMAT_VERSION;

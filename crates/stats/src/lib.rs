@@ -1,5 +1,6 @@
 //! Integer tallies that merge exactly, and the estimators on them.
 mod apart;
+pub mod cells;
 pub mod coupled;
 pub mod curve;
 pub mod distribution;
@@ -14,11 +15,13 @@ pub mod rank;
 pub mod ranking;
 pub mod ratio;
 pub mod records;
+pub mod recovery;
 pub mod risk;
 mod sample;
 pub mod sensitivity;
 pub mod share;
 pub mod tally;
+pub mod validation;
 pub mod virtual_trial;
 
 pub use coupled::{Coupled, CoupledTest, JointExits};
@@ -28,6 +31,7 @@ pub use rank::{GroupTest, Weights};
 pub use ratio::{HazardRatio, Ties};
 pub use records::{RecordColumn, RecordValues};
 pub use risk::RiskTable;
+pub use sample::quantile;
 pub use share::Share;
 pub use tally::{
     Accumulator, ArmRecord, CAUSES, Cause, ENDPOINTS, Endpoint, Exit, ExitKind, ORIGINS, Shape,

@@ -4,7 +4,7 @@ use crate::estimate::Estimate;
 
 /// The quantile of sorted values at this probability, between the two nearest of them (type 7 of
 /// Hyndman and Fan, Am Stat 1996;50:361).
-pub(crate) fn quantile(sorted: &[f64], probability: f64) -> f64 {
+pub fn quantile(sorted: &[f64], probability: f64) -> f64 {
     let place = probability * (sorted.len() - 1) as f64;
     #[expect(
         clippy::cast_possible_truncation,

@@ -1,4 +1,4 @@
-//! R's `survival` and `cmprsk` and Python's lifelines find the same in the same patients.
+//! R's `survival`, `cmprsk`, `riskRegression` and `pec` and Python's lifelines find the same in the same patients.
 //!
 //! `reference/` has the scripts, simulated patients, and the golden values that the scripts found
 //! (`reference/regenerate`). The records of public cohorts are not kept here: they come from R's
@@ -7,6 +7,7 @@
 
 mod reference {
     pub(crate) mod estimates;
+    pub(crate) mod predictions;
     pub(crate) mod programs;
 }
 
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use reference::estimates::{Found, of_groups, of_pairs, two_groups};
+use reference::predictions::of_predictions;
 use reference::programs::{Records, folder, lifelines, r};
 use serde_json::Value;
 
@@ -21,6 +23,8 @@ use serde_json::Value;
 const TOLERANCE: f64 = 1e-9;
 
 const SIMULATED: [&str; 3] = ["continuous", "tied", "paired"];
+
+const PREDICTED: [&str; 2] = ["predicted", "predicted-tied"];
 
 const COHORTS: [&str; 6] = ["colon", "lung", "ovarian", "pbc", "rotterdam", "veteran"];
 
@@ -46,6 +50,14 @@ fn simulated_pairs_and_distributions() {
 }
 
 #[test]
+fn predictions_for_simulated_patients() {
+    for kind in PREDICTED {
+        let found = of_predictions(&simulated(kind));
+        compare(kind, &found, &golden(kind)["R"]);
+    }
+}
+
+#[test]
 fn public_cohorts() {
     for cohort in COHORTS {
         let records = Records::read(&r("cohorts.R", &[cohort], ""));
@@ -55,7 +67,7 @@ fn public_cohorts() {
 
 #[test]
 fn the_simulated_patients_are_what_their_script_makes() {
-    for kind in SIMULATED {
+    for kind in SIMULATED.into_iter().chain(PREDICTED) {
         assert_eq!(r("simulate.R", &[kind], ""), simulated(kind), "{kind}.csv");
     }
 }
@@ -65,6 +77,10 @@ fn r_still_finds_the_golden_values() {
     for (name, patients) in all_patients() {
         let found = parse(&r("reference.R", &[], &patients));
         compare(name, &found, &golden(name)["R"]);
+    }
+    for kind in PREDICTED {
+        let found = parse(&r("predictions.R", &[], &simulated(kind)));
+        compare(kind, &found, &golden(kind)["R"]);
     }
 }
 

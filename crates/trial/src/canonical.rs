@@ -65,11 +65,7 @@ fn write_uncertainty(out: &mut String, uncertainty: &Uncertainty, style: Style) 
         special: &|_| Special::AsDeclared,
     };
     let _ = writeln!(writer.out, "\n[uncertainty]");
-    writer.table(
-        UNCERTAINTY,
-        "uncertainty",
-        &mut Plan::of(uncertainty.design),
-    );
+    writer.table(UNCERTAINTY, "uncertainty", &mut Plan::of(uncertainty));
     *out = writer.out;
     let _ = writeln!(out, "\n[uncertainty.priors]");
     for factor in &uncertainty.factors {

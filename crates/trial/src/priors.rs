@@ -27,17 +27,27 @@ pub(crate) static UNCERTAINTY: &[Field<Plan>] = &[
          that itself",
         Kind::Count(2, POINTS_MAX, |plan| &mut plan.points),
     ),
+    optional(
+        "half_years",
+        "half-years of follow-up whose events and time at risk every block keeps by stratum, for \
+         `reseed calibrate`",
+        Kind::Count(1, HALF_YEARS_MAX, |plan| &mut plan.half_years),
+    ),
     required(
         "priors",
         "what is believed about parameters: tables and keys as in the file itself, with \
-         { median, factor }, { mean, sd }, { min, max }, { min, max, log = true } or { choices }",
+         { median, factor }, { mean, sd }, { min, max }, { min, max, log = true }, { choices } or \
+         { draws }",
         Kind::Special,
     ),
 ];
 
+/// Most half-years of follow-up that blocks keep: the longest that cohorts are followed.
+const HALF_YEARS_MAX: u64 = 80;
+
 /// How a prior may be written.
 pub(crate) const PRIOR_FORMS: &str =
-    "{ median, factor }, { mean, sd }, { min, max } or { choices }";
+    "{ median, factor }, { mean, sd }, { min, max }, { choices } or { draws }";
 
 /// Factor within which 95 % of a log-normal quantity are.
 pub(crate) const FACTOR: Quantity = quantity("", above(1.0, 1e6));
@@ -50,20 +60,22 @@ pub(crate) const SD: Quantity = quantity("", above(0.0, 1e18));
 pub(crate) struct Plan {
     design: usize,
     points: u64,
+    half_years: u64,
 }
 
 impl Plan {
     /// What the file would have said.
-    pub(crate) fn of(design: Design) -> Self {
+    pub(crate) fn of(uncertainty: &Uncertainty) -> Self {
         Self {
             design: Design::NAMES
                 .iter()
-                .position(|name| *name == design.name())
+                .position(|name| *name == uncertainty.design.name())
                 .unwrap_or(0),
-            points: match design {
+            points: match uncertainty.design {
                 Design::LatinHypercube { points } => points,
                 _ => 0,
             },
+            half_years: uncertainty.half_years as u64,
         }
     }
 }
@@ -106,7 +118,42 @@ pub(crate) fn uncertainty(
         "saltelli" => Design::Saltelli,
         _ => Design::Sobol,
     };
-    Some((Uncertainty { design, factors }, points))
+    check_draws(place, design, &factors, problems);
+    let uncertainty = Uncertainty {
+        design,
+        factors,
+        half_years: usize::try_from(plan.half_years).expect("at most HALF_YEARS_MAX"),
+    };
+    Some((uncertainty, points))
+}
+
+/// Draws belong together, point by point, so all parameters need as many; and they are a sample,
+/// so the design must be one too.
+fn check_draws(place: Place<'_>, design: Design, factors: &[Factor], problems: &mut Problems) {
+    let lengths: Vec<usize> = factors.iter().filter_map(Factor::draws).collect();
+    let Some(first) = lengths.first() else {
+        return;
+    };
+    let span = |key| place.table.get(key).map_or(place.span, |node| node.span);
+    if let Some(other) = lengths.iter().find(|length| *length != first) {
+        problems.add(
+            span("priors"),
+            "lists of draws differ in length",
+            format!("one has {first} values, another {other}; a point takes one of each"),
+            "give every parameter with draws as many".to_owned(),
+        );
+    }
+    if matches!(design, Design::Morris | Design::Saltelli) {
+        problems.add(
+            span("design"),
+            "draws need a design that samples",
+            format!(
+                "the points of `{}` change one parameter at a time",
+                design.name()
+            ),
+            "use `sobol` or `latin-hypercube`".to_owned(),
+        );
+    }
 }
 
 /// The fields of the tables that may have priors.
@@ -238,6 +285,13 @@ fn prior(
         };
         return choices(place, each, problems);
     }
+    if is_given("draws") {
+        refuse_unknown(place, &["draws"], problems);
+        let each = |node: &Node, problems: &mut Problems| {
+            number(field.key, quantity, None, node, problems)
+        };
+        return draws(place, each, problems);
+    }
     if is_given("median") || is_given("factor") {
         let (median, factor) = (value("median", quantity), value("factor", FACTOR));
         refuse_unknown(place, &["median", "factor"], problems);
@@ -347,6 +401,32 @@ fn choices(
         return None;
     }
     Some(Prior::Choice(values))
+}
+
+/// The values of a parameter at the points, one after the other.
+fn draws(
+    place: Place<'_>,
+    mut each: impl FnMut(&Node, &mut Problems) -> Option<f64>,
+    problems: &mut Problems,
+) -> Option<Prior> {
+    let node = need(place, "draws", problems)?;
+    let Value::List(items) = &node.value else {
+        wrong_type("draws", "a list of numbers", node, problems);
+        return None;
+    };
+    if items.is_empty() || items.len() as u64 > POINTS_MAX {
+        problems.add(
+            node.span,
+            "\"draws\" has the wrong length",
+            format!("{} values, from 1 to {POINTS_MAX} are allowed", items.len()),
+            None,
+        );
+        return None;
+    }
+    let values: Vec<f64> = (items.iter())
+        .filter_map(|item| each(item, problems))
+        .collect();
+    (values.len() == items.len()).then_some(Prior::Draws(values))
 }
 
 /// Most alternatives of a choice.

@@ -13,7 +13,7 @@ use crate::field::{
     Bounds, CV, Field, Kind, NAME_LENGTH_MAX, Presence, Quantity, declared, described,
 };
 use crate::preset::preset_names;
-use crate::priors::{CHOICES_MAX, FACTOR, Plan, SD, UNCERTAINTY, uncertain_fields};
+use crate::priors::{CHOICES_MAX, FACTOR, POINTS_MAX, Plan, SD, UNCERTAINTY, uncertain_fields};
 use crate::read::ARMS_MAX;
 use crate::tables::{Draft, TRIAL};
 
@@ -417,6 +417,7 @@ fn number_prior(quantity: Quantity) -> Value {
         "max": value(),
         "log": { "type": "boolean", "description": "whether the logarithm is uniform" },
         "choices": choices(&value()),
+        "draws": draws(&value()),
     }))
 }
 
@@ -433,6 +434,17 @@ fn choices(item: &Value) -> Value {
         "maxItems": CHOICES_MAX,
         "uniqueItems": true,
         "description": "alternatives, each as likely",
+    })
+}
+
+fn draws(item: &Value) -> Value {
+    json!({
+        "type": "array",
+        "items": item,
+        "minItems": 1,
+        "maxItems": POINTS_MAX,
+        "description": "values at the points, one after the other; those of all parameters belong \
+                        together",
     })
 }
 

@@ -75,6 +75,25 @@ impl Strata {
         }
     }
 
+    /// Stratum of a patient who has these values, one for each of [`Self::axes`]; of circulating
+    /// cells how many there are in the sample.
+    ///
+    /// # Panics
+    /// If there are not as many values as axes.
+    pub fn at(&self, values: &[f64]) -> usize {
+        let cuts = self.cuts();
+        let dividing = cuts.iter().map(|(_, _, cuts)| *cuts);
+        let mut dividing: Vec<&[f64]> = dividing.filter(|cuts| !cuts.is_empty()).collect();
+        if self.ctc {
+            dividing.push(&[0.0]);
+        }
+        assert_eq!(values.len(), dividing.len(), "every axis has a value");
+        let further = |stratum: usize, (cuts, value): (&&[f64], &f64)| {
+            stratum * (cuts.len() + 1) + cuts.partition_point(|cut| cut < value)
+        };
+        dividing.iter().zip(values).fold(0, further)
+    }
+
     /// The covariates that divide, slowest first; empty when nothing does.
     pub fn axes(&self) -> Vec<Axis> {
         let mut axes: Vec<Axis> = self
@@ -134,6 +153,24 @@ impl Strata {
                     .collect::<Vec<_>>()
                     .join(", ")
             })
+            .collect()
+    }
+
+    /// The strata that a label names: those whose own labels have all of its parts, such as
+    /// `nodes 0` or `nodes 1-3, size <=20 mm`; all of them for `all`, none if a part is no class.
+    pub fn matching(&self, label: &str) -> Vec<usize> {
+        let parts: Vec<&str> = match label.trim() {
+            "all" => Vec::new(),
+            label => label.split(',').map(str::trim).collect(),
+        };
+        let has_all = |own: &String| {
+            let own: Vec<&str> = own.split(", ").collect();
+            parts.iter().all(|part| own.contains(part))
+        };
+        let labels = self.labels();
+        (labels.iter().enumerate())
+            .filter(|(_, own)| has_all(own))
+            .map(|(stratum, _)| stratum)
             .collect()
     }
 
@@ -200,6 +237,19 @@ mod tests {
     }
 
     #[test]
+    fn a_label_names_strata_by_some_of_their_classes() {
+        let strata = strata();
+        assert_eq!(strata.matching("all").len(), 18);
+        assert_eq!(strata.matching("nodes 0, size >50 mm"), [12, 13]);
+        assert_eq!(
+            strata.matching("ctc positive, nodes 1-3, size <=20 mm"),
+            [3]
+        );
+        assert!(strata.matching("nodes 2").is_empty());
+        assert_eq!(Strata::default().matching("all"), [0]);
+    }
+
+    #[test]
     fn a_value_at_a_cut_belongs_below_it() {
         let patient = |size_mm, nodes, ctc_sample| Covariates {
             size_mm,
@@ -213,6 +263,26 @@ mod tests {
         assert_eq!(strata.of(&patient(20.1, 4, 0)), 6 + 4);
         assert_eq!(strata.of(&patient(90.0, 4, 7)), 17);
         assert_eq!(Strata::default().of(&patient(90.0, 4, 7)), 0);
+    }
+
+    #[test]
+    fn values_of_the_axes_say_as_much_as_the_patient() {
+        let strata = strata();
+        for size_mm in [5.0, 20.0, 20.5, 50.0, 51.0] {
+            for nodes in [0, 1, 3, 4, 30] {
+                for ctc_sample in [0, 1, 5] {
+                    let patient = Covariates {
+                        size_mm,
+                        nodes,
+                        ctc_sample,
+                        ..Covariates::default()
+                    };
+                    let values = [size_mm, f64::from(nodes), f64::from(ctc_sample)];
+                    assert_eq!(strata.at(&values), strata.of(&patient), "{values:?}");
+                }
+            }
+        }
+        assert_eq!(Strata::default().at(&[]), 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use reseed_model::MODEL_VERSION;
 use reseed_model::patient::{EXCLUSIONS, Exclusion};
 use reseed_model::scenario::Scenario;
+use reseed_stats::cells::CellShape;
 use reseed_stats::{Endpoint, Shape};
 
 use crate::canonical;
@@ -135,6 +136,16 @@ impl Trial {
                 .map(|histogram| (histogram.name.to_owned(), histogram.bins()))
                 .collect(),
         }
+    }
+
+    /// Lengths of the axes of the cells that blocks keep for a calibration, if they do.
+    pub fn cell_shape(&self) -> Option<CellShape> {
+        let half_years = self.uncertainty.as_ref()?.half_years;
+        (half_years > 0).then(|| CellShape {
+            arms: self.scenario.arms.len(),
+            strata: self.strata.len(),
+            half_years,
+        })
     }
 
     /// Edges of the time bins, days from resection: monthly from 0, the last at the horizon.

@@ -14,7 +14,7 @@ use crate::design::{self, Design};
 use crate::diagnostic::{Problems, readable};
 use crate::document::Table;
 use crate::field::{Bounds, Field, Kind, Quantity, described, float, string};
-use crate::priors::POINTS_MAX;
+use crate::priors::{POINTS_MAX, uncertain_fields};
 use crate::tables::{Draft, TRIAL};
 use crate::trial::Trial;
 
@@ -45,6 +45,9 @@ pub struct Uncertainty {
     pub design: Design,
     /// What is uncertain, in the order of the trial file's keys.
     pub factors: Vec<Factor>,
+    /// Half-years of follow-up whose events and time at risk every block keeps by stratum; 0 if
+    /// nothing is calibrated.
+    pub half_years: usize,
 }
 
 /// An uncertain parameter.
@@ -91,6 +94,9 @@ pub enum Prior {
     /// One of several values, each as likely: a structural switch. A word is its position among
     /// all words that the key may have.
     Choice(Vec<f64>),
+    /// The values at the points, one after the other, and again from the first: those of all
+    /// parameters with draws belong together, as a sample of a posterior does.
+    Draws(Vec<f64>),
 }
 
 /// A point of the design that is no valid trial.
@@ -114,7 +120,10 @@ impl Uncertainty {
         let quantiles = self.design.quantiles(self.factors.len(), seed, point);
         let factors = self.factors.iter().zip(quantiles);
         factors
-            .map(|(factor, quantile)| factor.quantile(quantile))
+            .map(|(factor, quantile)| match &factor.prior {
+                Prior::Draws(values) => values[place(point, values.len())],
+                _ => factor.quantile(quantile),
+            })
             .collect()
     }
 
@@ -171,8 +180,17 @@ impl Uncertainty {
 }
 
 impl Factor {
-    /// The value at a quantile strictly between 0 and 1.
-    fn quantile(&self, quantile: f64) -> f64 {
+    /// How many draws there are, if the prior is a list of them.
+    pub(crate) fn draws(&self) -> Option<usize> {
+        match &self.prior {
+            Prior::Draws(values) => Some(values.len()),
+            _ => None,
+        }
+    }
+
+    /// The value at a quantile strictly between 0 and 1; of draws, which have no order, the one so
+    /// far into the list.
+    pub fn quantile(&self, quantile: f64) -> f64 {
         match &self.prior {
             Prior::LogNormal { median, factor } => {
                 let Bounds { min, max, .. } = self.quantity().bounds;
@@ -191,7 +209,9 @@ impl Factor {
                 let (low, high) = (math::ln(*min), math::ln(*max));
                 math::exp(low + quantile * (high - low)).clamp(*min, *max)
             }
-            Prior::Choice(values) => values[position(quantile * values.len() as f64, values.len())],
+            Prior::Choice(values) | Prior::Draws(values) => {
+                values[position(quantile * values.len() as f64, values.len())]
+            }
         }
     }
 
@@ -205,6 +225,35 @@ impl Factor {
             .iter()
             .map(|value| (self.in_words(*value), *value))
             .collect()
+    }
+
+    /// The quantile at which a value lies, the inverse of [`Self::quantile`], of a prior that is a
+    /// distribution; none of alternatives and draws.
+    pub fn quantile_of(&self, value: f64) -> Option<f64> {
+        let truncated = |z: f64, lower: f64, upper: f64| {
+            let tails = [lower, z, upper].map(normal_tail);
+            (tails[0] - tails[1]) / (tails[0] - tails[2])
+        };
+        let quantile = match &self.prior {
+            Prior::LogNormal { median, factor } => {
+                let Bounds { min, max, .. } = self.quantity().bounds;
+                let (mean, sd) = (math::ln(*median), math::ln(*factor) / CRITICAL_95);
+                let z = |value: f64| (math::ln(value.max(0.0)) - mean) / sd;
+                truncated(z(value), z(min), z(max))
+            }
+            Prior::Normal { mean, sd } => {
+                let Bounds { min, max, .. } = self.quantity().bounds;
+                let z = |value: f64| (value - mean) / sd;
+                truncated(z(value), z(min), z(max))
+            }
+            Prior::Uniform { min, max } => (value - min) / (max - min),
+            Prior::LogUniform { min, max } => {
+                let [low, value, high] = [*min, value, *max].map(math::ln);
+                (value - low) / (high - low)
+            }
+            Prior::Choice(_) | Prior::Draws(_) => return None,
+        };
+        Some(quantile)
     }
 
     fn quantity(&self) -> &'static Quantity {
@@ -257,6 +306,10 @@ impl Factor {
                 let words: Vec<String> = values.iter().map(word).collect();
                 format!("{{ choices = [{}] }}", words.join(", "))
             }
+            Prior::Draws(values) => {
+                let values: Vec<String> = values.iter().map(|value| float(*value)).collect();
+                format!("{{ draws = [{}] }}", values.join(", "))
+            }
         }
     }
 
@@ -272,6 +325,29 @@ impl Factor {
             _ => readable(value),
         }
     }
+}
+
+/// Keys of all that may be uncertain, in the order of a trial file.
+fn paths() -> Vec<String> {
+    fn add(fields: &[Field<Draft>], parent: &str, paths: &mut Vec<String>) {
+        for field in fields {
+            let path = format!("{parent}{}", field.key);
+            match &field.kind {
+                Kind::Section(inner) => add(inner, &format!("{path}."), paths),
+                _ => paths.push(path),
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    for field in uncertain_fields() {
+        add(std::slice::from_ref(field), "", &mut paths);
+    }
+    paths
+}
+
+/// Which of so many draws a point takes.
+fn place(point: u64, draws: usize) -> usize {
+    usize::try_from(point % draws as u64).expect("below the number of draws")
 }
 
 /// A whole number below `bound` that a float holds.
@@ -301,6 +377,44 @@ impl Trial {
         let mut draft = Draft::of(self);
         uncertainty.apply(&uncertainty.point(seed, block), &mut draft);
         draft.trial.scenario
+    }
+
+    /// Takes the disease of a calibrated trial: its patients, growth, shedding and all else that may
+    /// have a prior, with draws of its posterior in place of whatever was believed of these parameters.
+    /// Other priors stay, and so do arms, follow-up and eligibility. A trial without uncertain parameters gets
+    /// them. `draws` has a value for each of the `parameters`, draw by draw.
+    pub fn believe(&mut self, calibrated: &Self, parameters: &[String], draws: &[Vec<f64>]) {
+        let own = &mut self.scenario;
+        let Scenario {
+            population,
+            growth,
+            shedding,
+            dormancy,
+            homing,
+            local_treatment,
+            detection,
+            death,
+            ..
+        } = calibrated.scenario.clone();
+        (own.population, own.growth, own.shedding) = (population, growth, shedding);
+        (own.dormancy, own.homing, own.local_treatment) = (dormancy, homing, local_treatment);
+        (own.detection, own.death) = (detection, death);
+        let mut factors = self
+            .uncertainty
+            .take()
+            .map_or_else(Vec::new, |uncertainty| uncertainty.factors);
+        factors.retain(|factor| !parameters.contains(&factor.path));
+        factors.extend(parameters.iter().enumerate().map(|(axis, path)| Factor {
+            path: path.clone(),
+            prior: Prior::Draws(draws.iter().map(|draw| draw[axis]).collect()),
+        }));
+        let order = paths();
+        factors.sort_by_key(|factor| order.iter().position(|path| *path == factor.path));
+        self.uncertainty = Some(Uncertainty {
+            design: Design::Sobol,
+            factors,
+            half_years: 0,
+        });
     }
 
     /// What a patient lives under, by index.

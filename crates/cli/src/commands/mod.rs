@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub(crate) mod calibrate;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod coordinate;
@@ -18,5 +19,6 @@ pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod trial;
+pub(crate) mod validate;
 pub(crate) mod verify;
 pub(crate) mod work;

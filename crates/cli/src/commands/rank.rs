@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use reseed_model::scenario::{Action, Arm, Gene};
 use reseed_report::{PointLayout, RankError, RankFactor, RankInput, Ranked, rank as rank_arms};
-use reseed_results::{ResultFile, read_blocks, read_result};
+use reseed_results::{ResultFile, read_blocks, read_posterior, read_result};
 use reseed_stats::{Endpoint, RecordColumn};
 use reseed_trial::{Design, Factor, Trial, Uncertainty};
 
@@ -51,6 +51,11 @@ fn explored(args: &Rank, chatter: Chatter) -> Result<Trial, Failure> {
         trial = targets;
     }
     let points = trial.blocks();
+    if let Some(path) = &args.posterior {
+        let posterior = read_posterior(path)?;
+        let calibrated = identity::calibrated(&posterior)?;
+        trial.believe(&calibrated, &posterior.parameters, &posterior.draws);
+    }
     let Some(uncertainty) = &mut trial.uncertainty else {
         return Err(Failure::Usage(format!(
             "{} has no uncertain parameters, so there is nothing to rank over; give it a table \
@@ -81,6 +86,7 @@ impl Rank {
     /// Whether anything is asked for that takes a simulation.
     fn explores(&self) -> bool {
         self.points.is_some()
+            || self.posterior.is_some()
             || self.patients_per_point.is_some()
             || self.seed.is_some()
             || self.design.is_some()

@@ -10,6 +10,7 @@ use reseed_trial::{Strata, Trial};
 
 use crate::args;
 use crate::exit::Failure;
+use crate::figures;
 use crate::findings::findings;
 use crate::identity;
 use crate::output::Chatter;
@@ -19,9 +20,7 @@ use crate::whole::{self, Readers};
 /// What the beginning of every report has.
 const MARK: &str = "<meta name=\"generator\" content=\"reseed report\">";
 const MARK_WITHIN_BYTES: u64 = 4096;
-/// List of the figures, by which a folder of them is known.
-const LIST: &str = "figures.csv";
-/// Longest cohort file, bytes. Real ones have some thousand.
+/// Longest file of incidences, bytes. Real ones have some thousand.
 const COHORT_BYTES_MAX: u64 = 1 << 20;
 
 pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failure> {
@@ -32,7 +31,7 @@ pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failur
     if !args.force {
         check_replaceable(&out)?;
         if let Some(folder) = &args.figures {
-            check_folder(folder)?;
+            figures::check_folder(folder)?;
         }
     }
     let file = read_result(&args.file)?;
@@ -59,7 +58,7 @@ pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failur
         ReportError::Nobody(_) => Failure::File(error.to_string()),
     })?;
     if let Some(folder) = &args.figures {
-        write_figures(folder, &report)?;
+        figures::write(folder, report.figures())?;
     }
     let html = report.to_html();
     whole::write(&out, &html, Readers::All)?;
@@ -80,7 +79,7 @@ fn primary(trial: &Trial) -> PrimaryComparison {
 }
 
 /// Classes of every covariate that divides, the others pooled, then every stratum.
-fn groups(strata: &Strata) -> Vec<Group> {
+pub(crate) fn groups(strata: &Strata) -> Vec<Group> {
     let axes = strata.axes();
     let classes: Vec<Vec<usize>> = (0..strata.len())
         .map(|stratum| strata.classes_of(stratum))
@@ -116,17 +115,8 @@ fn groups(strata: &Strata) -> Vec<Group> {
     groups
 }
 
-fn read_cohort(path: &Path) -> Result<Cohort, Failure> {
-    let mut text = String::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(COHORT_BYTES_MAX + 1).read_to_string(&mut text))
-        .map_err(Failure::system("read cohort", path))?;
-    if text.len() as u64 > COHORT_BYTES_MAX {
-        return Err(Failure::Usage(format!(
-            "{} is longer than {COHORT_BYTES_MAX} bytes, so it is no cohort",
-            path.display()
-        )));
-    }
+pub(crate) fn read_cohort(path: &Path) -> Result<Cohort, Failure> {
+    let text = source::cohort(path, COHORT_BYTES_MAX)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     Cohort::parse(&name, &text).map_err(|error| Failure::Usage(error.to_string()))
 }
@@ -148,33 +138,4 @@ fn check_replaceable(path: &Path) -> Result<(), Failure> {
          with --force",
         path.display()
     )))
-}
-
-/// Figures may be put into a folder that is new, empty, or has figures.
-fn check_folder(folder: &Path) -> Result<(), Failure> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries.count(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(Failure::system("read folder", folder)(error)),
-    };
-    if entries == 0 || folder.join(LIST).exists() {
-        return Ok(());
-    }
-    Err(Failure::Usage(format!(
-        "{} is not empty and has no figures of this program; choose another folder, or put them there \
-         with --force",
-        folder.display()
-    )))
-}
-
-fn write_figures(folder: &Path, report: &Report) -> Result<(), Failure> {
-    fs::create_dir_all(folder).map_err(Failure::system("make folder", folder))?;
-    let write = |name: &str, text: &str| whole::write(&folder.join(name), text, Readers::All);
-    // First, so that a folder that was left half done may be filled again.
-    write(LIST, &report.list_csv())?;
-    for figure in report.figures() {
-        write(&format!("{}.svg", figure.name), &figure.svg())?;
-        write(&format!("{}.csv", figure.name), &figure.csv())?;
-    }
-    Ok(())
 }

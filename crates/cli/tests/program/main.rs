@@ -2,6 +2,7 @@
 
 mod bench;
 mod browser;
+mod calibrate;
 mod cluster;
 mod commands;
 mod exports;
@@ -16,4 +17,5 @@ mod report;
 mod runs;
 mod status;
 mod telemetry;
+mod validate;
 mod version;

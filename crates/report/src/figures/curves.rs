@@ -111,7 +111,8 @@ impl CurvePlot {
     pub fn at_risk(&self) -> Option<AtRisk> {
         let columns = self.risk_columns();
         let rows = self.curves.iter().enumerate().map(|(index, curve)| {
-            let counts = columns.iter().map(|x| grouped(curve.at_risk(*x)));
+            let counts = columns.iter().map(|x| curve.at_risk(*x));
+            let counts = counts.map(|count| count.map_or(String::new(), grouped));
             let look = format!("series-{index} {}", style(index, self.reference));
             (look, curve.label.clone(), counts.collect())
         });
@@ -291,10 +292,10 @@ impl CurvePlot {
 }
 
 impl Curve {
-    /// Patients at risk at a place.
-    fn at_risk(&self, x: f64) -> u64 {
+    /// Patients at risk at a place, if that means something.
+    fn at_risk(&self, x: f64) -> Option<u64> {
         let found = self.points.iter().find(|point| (point.x - x).abs() < WHOLE);
-        found.and_then(|point| point.at_risk).unwrap_or(0)
+        found.and_then(|point| point.at_risk)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Figures: from plain data to a drawing, a table of its numbers and a file for programs. Nothing
 //! here estimates or reads anything.
 
+pub mod agreement;
 pub(crate) mod canvas;
 pub mod causes;
 pub mod curves;
@@ -83,6 +84,21 @@ impl Figure {
     pub fn csv(&self) -> String {
         self.data.csv()
     }
+}
+
+/// Names, titles and descriptions of figures as a CSV file.
+pub fn list_csv<'a>(figures: impl IntoIterator<Item = &'a Figure>) -> String {
+    let mut list = Table::new(&["name", "title", "description"]);
+    for Figure {
+        name,
+        title,
+        description,
+        ..
+    } in figures
+    {
+        list.push([name.clone(), title.clone(), description.clone()]);
+    }
+    list.csv()
 }
 
 /// How the lines and bands of one of many look: six colours that the colour-blind tell apart

@@ -12,7 +12,7 @@ use reseed_stats::{Endpoint, Tally};
 use thiserror::Error;
 
 use crate::cohort::Cohort;
-use crate::figures::{Figure, Table};
+use crate::figures::{self, Figure};
 use crate::{YEAR_DAYS, compare, text};
 pub(crate) use contrasts::{Forest, Key, Measure};
 pub(crate) use curves::Panel;
@@ -60,6 +60,13 @@ pub struct Group {
     pub label: String,
     /// Positions of the strata.
     pub strata: Vec<usize>,
+}
+
+impl Group {
+    /// Whether a cohort means these patients; it calls all of them `all`.
+    pub(crate) fn is_called(&self, stratum: &str) -> bool {
+        self.label == stratum || (self.kind.is_empty() && stratum == "all")
+    }
 }
 
 /// The comparison that matters most, against the control.
@@ -173,17 +180,7 @@ impl Report {
 
     /// Names, titles and descriptions of all figures as a CSV file.
     pub fn list_csv(&self) -> String {
-        let mut list = Table::new(&["name", "title", "description"]);
-        for Figure {
-            name,
-            title,
-            description,
-            ..
-        } in self.figures()
-        {
-            list.push([name.clone(), title.clone(), description.clone()]);
-        }
-        list.csv()
+        figures::list_csv(self.figures())
     }
 
     /// Every figure, each once.

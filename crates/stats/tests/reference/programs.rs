@@ -30,7 +30,7 @@ pub(crate) fn lifelines(patients: &str) -> String {
 }
 
 fn run(mut command: Command, input: &str) -> String {
-    const HELP: &str = "this test needs R with survival and cmprsk, and Python with lifelines: \
+    const HELP: &str = "this test needs R with survival, cmprsk, riskRegression and pec, and Python with lifelines: \
                         run it with deploy/with-tools --tests";
     let spawned = command
         .stdin(Stdio::piped())

@@ -1,0 +1,115 @@
+//! `reseed validate`: a result against patients who were followed and published incidences.
+
+use std::path::Path;
+
+use reseed_report::{
+    Cohort, Group, Outcome, Patients, Predicted, ValidateInput, validate as judge,
+};
+use reseed_results::{ResultFile, read_result};
+use reseed_trial::{DAYS_PER_YEAR, Trial};
+
+use crate::args::Validate;
+use crate::commands::report;
+use crate::exit::Failure;
+use crate::output::{print, print_json};
+use crate::{figures, identity, source};
+
+/// Longest file of patients, bytes: some millions of them.
+const PATIENTS_BYTES_MAX: u64 = 1 << 28;
+
+pub(crate) fn validate(args: &Validate) -> Result<(), Failure> {
+    if let Some(folder) = &args.figures
+        && !args.force
+    {
+        figures::check_folder(folder)?;
+    }
+    let file = read_result(&args.file)?;
+    let trial = identity::described(&file)?;
+    let arm = match &args.arm {
+        Some(name) => source::arm(&trial, name)?,
+        None => trial.scenario.control,
+    };
+    let patients = args.patients.as_deref();
+    let patients = patients.map(|path| read_patients(path, &args.endpoint, &trial, &file));
+    let patients = patients.transpose()?;
+    let targets = args.targets.as_deref().map(report::read_cohort);
+    let targets: Option<Cohort> = targets.transpose()?;
+    let validation = judge(&ValidateInput {
+        trial: &trial.name,
+        title: &trial.title,
+        seed: file.identity.seed,
+        digest: &file.digest.to_string(),
+        tally: &file.tally,
+        arms: &file.layout.arms,
+        arm,
+        strata: &file.layout.strata,
+        edges_days: &file.layout.edges_days,
+        groups: &groups(&trial),
+        times_days: &times_days(&args.years, &trial, &file, patients.as_ref()),
+        patients: patients.as_ref(),
+        targets: targets.as_ref(),
+    })
+    .map_err(|error| Failure::Usage(error.to_string()))?;
+    if let Some(folder) = &args.figures {
+        figures::write(folder, validation.figures().iter())?;
+    }
+    if args.json {
+        print_json(&validation)
+    } else {
+        print(&validation.to_text())
+    }
+}
+
+fn read_patients(
+    path: &Path,
+    endpoint: &str,
+    trial: &Trial,
+    file: &ResultFile,
+) -> Result<Patients, Failure> {
+    let outcome = Outcome::named(endpoint)
+        .ok_or_else(|| Failure::Usage(format!("there is no endpoint `{endpoint}`")))?;
+    let text = source::cohort(path, PATIENTS_BYTES_MAX)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let axes = trial.strata.axes();
+    let covariates: Vec<&str> = axes.iter().map(|axis| axis.name).collect();
+    let predicted = Predicted {
+        covariates: &covariates,
+        stratum: &|values| trial.strata.at(values),
+        labels: &file.layout.strata,
+        enrolled: file.tally.enrolled(),
+    };
+    Patients::parse(&name, &text, outcome, &predicted)
+        .map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// All patients, then those classes that a report looks at.
+fn groups(trial: &Trial) -> Vec<Group> {
+    let all = Group {
+        kind: String::new(),
+        label: "all patients".into(),
+        strata: (0..trial.strata.len()).collect(),
+    };
+    std::iter::once(all)
+        .chain(report::groups(&trial.strata))
+        .collect()
+}
+
+/// When to judge, days from resection: at what the command line says; otherwise at those times of
+/// the trial that the cohort reaches, or at the last that both reach.
+fn times_days(
+    years: &[f64],
+    trial: &Trial,
+    file: &ResultFile,
+    patients: Option<&Patients>,
+) -> Vec<f64> {
+    let mut times = source::compared_days(years, trial);
+    if let (Some(patients), true) = (patients, years.is_empty()) {
+        let followed_days = patients.followed_years() * DAYS_PER_YEAR;
+        times.retain(|day| *day <= followed_days);
+        if times.is_empty() {
+            let horizon_days = file.layout.edges_days.last().copied().unwrap_or(0.0);
+            times.push(followed_days.min(horizon_days));
+        }
+    }
+    times
+}
