@@ -104,7 +104,6 @@ pub fn posterior(
         let one = from_prior(emulator, targets, dimensions, particles, whole);
         all.points.extend(one.points);
         all.log_likelihoods.extend(one.log_likelihoods);
-        all.stages.extend(one.stages);
     }
     all
 }
@@ -120,7 +119,6 @@ pub fn shuffled(sample: &Sample, seed: u64) -> Sample {
     Sample {
         points: places().map(|at| sample.points[at].clone()).collect(),
         log_likelihoods: places().map(|at| sample.log_likelihoods[at]).collect(),
-        stages: sample.stages.clone(),
     }
 }
 

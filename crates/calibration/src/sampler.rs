@@ -40,15 +40,6 @@ pub struct Sampling {
     pub threads: usize,
 }
 
-/// A stage of the way.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stage {
-    /// Power of the likelihood.
-    pub power: f64,
-    /// Share of proposed moves that were made.
-    pub acceptance: f64,
-}
-
 /// A sample, every particle as likely.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sample {
@@ -56,8 +47,6 @@ pub struct Sample {
     pub points: Vec<Vec<f64>>,
     /// Logarithm of the likelihood at each.
     pub log_likelihoods: Vec<f64>,
-    /// How the sampler got there.
-    pub stages: Vec<Stage>,
 }
 
 /// A sample of independent standard normal scores, the prior.
@@ -102,8 +91,11 @@ pub fn sample(
         })
         .collect();
     let mut resampling = Stream::new(sampling.seed, sampling.stream, u64::MAX);
-    let (mut power, mut step_length, mut stages) = (0.0, STEP_LENGTH, Vec::new());
-    while power < sampling.power && stages.len() < STAGES_MAX {
+    let (mut power, mut step_length) = (0.0, STEP_LENGTH);
+    for _ in 0..STAGES_MAX {
+        if power >= sampling.power {
+            break;
+        }
         let next = next_power(&particles, power, sampling.power);
         resample(&mut particles, next - power, resampling.uniform());
         power = next;
@@ -118,14 +110,12 @@ pub fn sample(
         let moved: u32 = particles.iter().map(|particle| particle.moved).sum();
         let acceptance = f64::from(moved) / (particles.len() * sampling.moves.max(1)) as f64;
         step_length *= core_math::exp(2.0 * (acceptance - ACCEPTANCE_WANTED)).clamp(0.5, 1.5);
-        stages.push(Stage { power, acceptance });
     }
     Sample {
         log_likelihoods: (particles.iter())
             .map(|particle| particle.log_likelihood)
             .collect(),
         points: particles.into_iter().map(|p| p.point).collect(),
-        stages,
     }
 }
 

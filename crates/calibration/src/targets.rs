@@ -116,12 +116,6 @@ pub enum Seen {
 }
 
 impl Seen {
-    /// Events by exposure.
-    pub fn value(self) -> f64 {
-        let (events, exposure) = self.counts();
-        events / exposure
-    }
-
     /// Events and exposure.
     pub fn counts(self) -> (f64, f64) {
         match self {
