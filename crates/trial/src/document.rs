@@ -223,7 +223,7 @@ fn same_kind(below: &Table, above: &Table) -> bool {
 }
 
 /// Kinds whose tables are replaced, not merged, when the kind changes.
-const REPLACING_KINDS: [&str; 9] = [
+const REPLACING_KINDS: [&str; 10] = [
     "direct",
     "dosed",
     "bolus",
@@ -233,10 +233,11 @@ const REPLACING_KINDS: [&str; 9] = [
     "normal",
     "uniform",
     "choice",
+    "draws",
 ];
 
 /// Keys that only one kind of prior has.
-const PRIOR_KEYS: [(&str, &str); 7] = [
+const PRIOR_KEYS: [(&str, &str); 8] = [
     ("median", "log-normal"),
     ("factor", "log-normal"),
     ("mean", "normal"),
@@ -244,6 +245,7 @@ const PRIOR_KEYS: [(&str, &str); 7] = [
     ("min", "uniform"),
     ("max", "uniform"),
     ("choices", "choice"),
+    ("draws", "draws"),
 ];
 
 fn kind_of(table: &Table) -> Option<&str> {

@@ -531,3 +531,81 @@ fn points_are_checked_for_the_seed_that_is_used() {
         "{error}"
     );
 }
+
+#[test]
+fn draws_are_taken_together_point_by_point() {
+    let text = "homing.scar_capture = { draws = [0.25, 0.5, 0.75] }\n\
+                dormancy.probability = { draws = [0.1, 0.2, 0.3] }\n\
+                homing.mmp1_ceiling = { min = 0.3, max = 0.8 }";
+    let trial = with_priors("design = \"sobol\"\nhalf_years = 12", text);
+    assert_eq!(parse(&trial.canonical_toml()), trial);
+    let uncertainty = uncertainty(&trial);
+    assert_eq!(uncertainty.half_years, 12);
+    let captures = drawn(uncertainty, "homing.scar_capture", 7);
+    assert_eq!(captures, [0.25, 0.5, 0.75, 0.25, 0.5, 0.75, 0.25]);
+    let probabilities = drawn(uncertainty, "dormancy.probability", 4);
+    assert_eq!(probabilities, [0.1, 0.2, 0.3, 0.1]);
+    let mut others = drawn(uncertainty, "homing.mmp1_ceiling", 6);
+    others.sort_by(f64::total_cmp);
+    others.dedup();
+    assert_eq!(others.len(), 6, "what has no draws follows the design");
+    // They replace an inherited prior.
+    let trial = parse(
+        "base = \"breast-targets\"\n[uncertainty.priors]\nhoming.scar_capture = { draws = [0.5] }",
+    );
+    assert_eq!(
+        drawn(self::uncertainty(&trial), "homing.scar_capture", 2),
+        [0.5, 0.5]
+    );
+}
+
+#[test]
+fn quantiles_and_values_are_each_others_inverse() {
+    let trial = with_priors("design = \"sobol\"", PRIORS);
+    for factor in &uncertainty(&trial).factors {
+        for quantile in [1e-6, 0.025, 0.4, 0.5, 0.9, 0.999] {
+            match factor.quantile_of(factor.quantile(quantile)) {
+                Some(found) => assert!(
+                    (found - quantile).abs() < 1e-9,
+                    "{} {quantile} {found}",
+                    factor.path
+                ),
+                None => assert!(matches!(factor.prior, Prior::Choice(_)), "{}", factor.path),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trial_takes_the_disease_of_a_calibration_and_keeps_its_own_arms() {
+    let mut trial = parse("base = \"breast-targets\"\nname = \"mine\"");
+    let arms = trial.scenario.arms.clone();
+    let calibrated = with_priors(
+        "design = \"sobol\"",
+        "dormancy.probability = { min = 0, max = 0.5 }\nhoming.scar_capture = { min = 0.1, max = 1 }",
+    );
+    let calibrated = parse(&format!(
+        "{}\n",
+        calibrated
+            .canonical_toml()
+            .replace("exponent = 0.6666666666666666", "exponent = 0.5")
+    ));
+    let parameters = ["homing.scar_capture", "dormancy.probability"].map(str::to_owned);
+    trial.believe(
+        &calibrated,
+        &parameters,
+        &[vec![0.3, 0.05], vec![0.6, 0.15]],
+    );
+    assert_eq!(trial.scenario.shedding.exponent, 0.5);
+    assert_eq!(trial.scenario.arms, arms);
+    let believed = uncertainty(&trial);
+    assert_eq!(drawn(believed, "homing.scar_capture", 3), [0.3, 0.6, 0.3]);
+    assert_eq!(drawn(believed, "dormancy.probability", 2), [0.05, 0.15]);
+    assert_eq!(
+        believed.factors.len(),
+        25,
+        "MMP1's ceiling and others stay uncertain"
+    );
+    // Its own text gives the same trial.
+    assert_eq!(parse(&trial.canonical_toml()), trial);
+}
