@@ -1,6 +1,7 @@
 //! Writing files whole: a reader sees the old file or the new one, never anything between.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use hdf5::file::FileCloseDegree;
@@ -22,10 +23,11 @@ pub(crate) fn write<T>(
 ) -> Result<T, ResultsError> {
     let mut temporary = Temporary::beside(path)?;
     temporary.fill(build)?;
-    let io = |action| move |error| ResultsError::io(action, path)(error);
+    let io = |action| move |error: io::Error| ResultsError::io(action, path)(error);
     seal::append(&mut temporary.file).map_err(io("write"))?;
     temporary.file.sync_all().map_err(io("write"))?;
-    let checked = check(&temporary.path)?;
+    let checked =
+        check(&temporary.path).map_err(|error| temporary.refusal().map_or(error, io("write")))?;
     fs::rename(&temporary.path, path).map_err(io("rename the finished"))?;
     temporary.done = true;
     sync_directory(path)?;
@@ -97,6 +99,21 @@ impl Temporary {
         let closed = file.close();
         built.map_err(fault)?;
         closed.map_err(|error| fault(error.into()))
+    }
+}
+
+impl Temporary {
+    /// What the system says to one more write. HDF5 keeps some values until a dataset is closed, where
+    /// nobody hears that a full disk did not take them; the file is then found to be damaged, and
+    /// this is why.
+    fn refusal(&mut self) -> Option<io::Error> {
+        /// More than what a file system may still find room for in its last block.
+        const PROBE_BYTES: usize = 1 << 20;
+        let written = self.file.seek(SeekFrom::End(0));
+        written
+            .and_then(|_| self.file.write_all(&vec![0; PROBE_BYTES]))
+            .and_then(|()| self.file.sync_all())
+            .err()
     }
 }
 
