@@ -100,9 +100,7 @@ impl Temporary {
         built.map_err(fault)?;
         closed.map_err(|error| fault(error.into()))
     }
-}
 
-impl Temporary {
     /// What the system says to one more write. HDF5 keeps some values until a dataset is closed, where
     /// nobody hears that a full disk did not take them; the file is then found to be damaged, and
     /// this is why.
