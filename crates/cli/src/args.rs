@@ -828,7 +828,7 @@ such as `nodes 1-3, size <=20 mm`, or `all`; a column arm names another arm than
 Examples:
   reseed calibrate breast.toml --targets rates.csv --targets shares.csv --out breast
   reseed calibrate breast.toml --targets rates.csv --out breast --plan
-  reseed launch slurm breast/wave-1.toml --out breast/wave-1.h5 --nodes 8 --wait")]
+  reseed coordinate breast/wave-1.toml --store s --listen 127.0.0.1:7461 --out breast/wave-1.h5")]
 pub(crate) struct Calibrate {
     /// Trial file with priors, or name of a preset
     pub(crate) trial: String,

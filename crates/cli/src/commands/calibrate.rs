@@ -38,6 +38,9 @@ const RECOVERY_PATIENTS_FOLD: u64 = 10;
 /// Decimals to which drawn values are written into trial files, of their leading digit.
 const DRAWN_DIGITS: usize = 8;
 
+/// Longest table of targets, bytes. Those of a large cohort have some ten thousand.
+const TARGETS_BYTES_MAX: u64 = 1 << 24;
+
 const QUANTILES: [f64; 3] = [0.025, 0.5, 0.975];
 
 pub(crate) fn calibrate(args: &Calibrate, chatter: Chatter) -> Result<(), Failure> {
@@ -109,7 +112,7 @@ fn read_targets(args: &Calibrate, trial: &Trial) -> Result<Vec<Target>, Failure>
     let shape = trial.cell_shape().expect("the trial keeps cells");
     let mut all = Vec::new();
     for path in &args.targets {
-        let text = fs::read_to_string(path).map_err(Failure::system("read", path))?;
+        let text = source::cohort(path, TARGETS_BYTES_MAX)?;
         let found = targets::parse(&path.display().to_string(), &text, trial, shape)
             .map_err(|error| Failure::File(error.to_string()))?;
         all.extend(found);
@@ -227,11 +230,13 @@ impl Calibration<'_> {
         let out = self.path(name, "h5");
         if self.is_plan && !out.exists() {
             return Err(Failure::Interrupted(format!(
-                "{} waits for its result {}; compute it, for example with `reseed launch slurm {} \
-                 --out {} --wait`, and give this command again",
+                "{} waits for its result {}; compute it, for example with `reseed coordinate {} \
+                 --store {}.store --listen 127.0.0.1:7461 --out {}` and workers, and give this \
+                 command again",
                 toml.display(),
                 out.display(),
                 toml.display(),
+                trial.name,
                 out.display()
             )));
         }
