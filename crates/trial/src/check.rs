@@ -2,6 +2,7 @@
 
 use reseed_model::scenario::{LocalTreatmentKind, Scenario, TRAITS};
 use reseed_model::{cells_at, cholesky};
+use reseed_stats::cells::CELL_EVENTS;
 
 use crate::design::Design;
 use crate::diagnostic::{Problems, Source, Span, quoted, readable};
@@ -16,6 +17,9 @@ const WEIGHTS_TOLERANCE: f64 = 1e-9;
 
 /// Most arms times sizes times looks of virtual trials.
 const BLOCK_COUNTS_MAX: usize = 1 << 14;
+
+/// Most values of a block that are kept by arm, stratum, half-year and kind of event.
+const BLOCK_CELLS_MAX: usize = 1 << 16;
 
 /// Most times of a block's patients, of 16 bytes each, that virtual trials keep.
 const BLOCK_TIMES_MAX: u128 = 1 << 26;
@@ -36,6 +40,7 @@ pub(crate) fn whole(root: &Table, draft: &Draft, problems: &mut Problems) {
     check.comparison(draft, problems);
     check.strata(draft, problems);
     check.blocks(draft, problems);
+    check.cells(&draft.trial, problems);
     if let Some(virtual_trials) = &draft.trial.virtual_trials {
         check.virtual_trials(virtual_trials, &draft.trial, problems);
     }
@@ -67,6 +72,25 @@ impl Check<'_> {
                 "a run with blocks cannot end at a precision",
                 "a block has a number of patients of its own",
                 "leave out precision or block_patients".to_owned(),
+            );
+        }
+    }
+
+    fn cells(&self, trial: &Trial, problems: &mut Problems) {
+        let Some(shape) = trial.cell_shape() else {
+            return;
+        };
+        let cells = shape.cells() * CELL_EVENTS;
+        if cells > BLOCK_CELLS_MAX {
+            problems.add(
+                self.span(&["uncertainty.half_years"]),
+                "too many counts to keep for each block",
+                format!(
+                    "{} arms, {} strata, {} half-years and {CELL_EVENTS} kinds of events make \
+                     {cells} counts, at most {BLOCK_CELLS_MAX} are possible",
+                    shape.arms, shape.strata, shape.half_years
+                ),
+                "leave out arms (arms_only), strata or half-years".to_owned(),
             );
         }
     }

@@ -287,6 +287,23 @@ precision = 0"#,
 }
 
 #[test]
+fn more_cells_than_a_block_may_keep() {
+    check(
+        r#"base = "breast"
+strata.nodes = [0, 3]
+strata.size_mm = [10, 20, 30, 50]
+[uncertainty]
+design = "sobol"
+half_years = 80
+[uncertainty.priors]
+homing.scar_capture = { min = 0.1, max = 1 }"#,
+        &[
+            "6:14 `80` too many counts to keep for each block | 12 arms, 15 strata, 80 half-years and 5 kinds of events make 72000 counts, at most 65536 are possible | leave out arms (arms_only), strata or half-years",
+        ],
+    );
+}
+
+#[test]
 fn precision_of_blocks() {
     check(
         r#"base = "breast"
