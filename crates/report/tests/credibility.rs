@@ -519,6 +519,8 @@ fn what_is_open_must_be_carried_and_the_answer_hold() {
     assert!(bench.check(holds).found.contains("has no arm a|b"));
     bench.calibrated = Some(calibrated("fixed", [0.5, 1.5], Some(0.06)));
     assert_eq!(bench.verdict(carried), Verdict::Met, "nothing is open");
+    bench.ranked = None;
+    assert_eq!(bench.verdict(carried), Verdict::Met, "nothing is open");
     assert_eq!(bench.verdict(found), Verdict::Met);
     bench.calibrated = Some(calibrated("fixed", [0.5, 1.5], Some(0.04)));
     assert_eq!(bench.verdict(found), Verdict::NotMet);

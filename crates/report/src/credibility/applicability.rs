@@ -3,6 +3,7 @@
 use reseed_stats::quantile;
 
 use super::settings::{Held, Settings};
+use super::validation::patients_command;
 use super::{
     Calibration, CredibilityCheck, CredibilitySection, CredibilityTable, Evidence, Verdict,
 };
@@ -43,17 +44,16 @@ fn therapies(evidence: &Evidence<'_>) -> CredibilityCheck {
     let observed = evidence.input.validation.map(|validation| &*validation.arm);
     let arms = evidence.input.layout.arms.iter().map(String::as_str);
     let unobserved: Vec<&str> = arms.filter(|arm| observed != Some(*arm)).collect();
-    let found = if unobserved.is_empty() {
-        "The trial has one arm, which was set beside patients.".to_owned()
-    } else {
-        format!(
-            "{} Extrapolated: {}. Their effects follow from the model's mechanisms and the drugs' \
-             assumed actions.",
-            observed.map_or("No arm was set beside patients.".to_owned(), |arm| {
-                format!("Only the arm {arm} was set beside patients.")
-            }),
+    let found = match observed {
+        None => "No arm was set beside patients, so all of them are extrapolation.".to_owned(),
+        Some(arm) if unobserved.is_empty() => {
+            format!("The trial's one arm, {arm}, was set beside patients.")
+        }
+        Some(arm) => format!(
+            "Only the arm {arm} was set beside patients. Extrapolated: {}. Their effects follow from \
+             the model's mechanisms and the drugs' assumed actions.",
             unobserved.join(", ")
-        )
+        ),
     };
     CredibilityCheck {
         asked: "Have patients under the compared therapies been observed?".to_owned(),
@@ -126,7 +126,7 @@ fn population(evidence: &Evidence<'_>, strata: Option<&[Stratum<'_>]>) -> Credib
             number(100.0 * allowed, 0)
         ),
         found,
-        command: evidence.command("validate", "--patients COHORT.csv"),
+        command: patients_command(evidence),
     }
 }
 

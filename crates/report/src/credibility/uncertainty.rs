@@ -22,7 +22,7 @@ pub(super) fn section(evidence: &Evidence<'_>) -> CredibilitySection {
         "Uncertainty",
         "What is not known, how much of the answer depends on it, and whether the answer holds.",
         vec![
-            recovery(evidence, calibrated),
+            recovery(calibrated),
             carried(evidence, calibrated, ranked),
             holds(evidence, ranked),
         ],
@@ -41,7 +41,7 @@ pub(super) fn section(evidence: &Evidence<'_>) -> CredibilitySection {
 }
 
 /// Whether a calibration finds what it should.
-fn recovery(evidence: &Evidence<'_>, calibrated: Option<&Calibrated>) -> CredibilityCheck {
+fn recovery(calibrated: Option<&Calibrated>) -> CredibilityCheck {
     let rows = calibrated.map(|calibrated| calibrated.recovery.as_deref());
     let found = match rows {
         None => "No posterior was given (--posterior).".to_owned(),
@@ -57,11 +57,8 @@ fn recovery(evidence: &Evidence<'_>, calibrated: Option<&Calibrated>) -> Credibi
              them ({RECOVERY_P} over the number of parameters)."
         ),
         found,
-        command: format!(
-            "reseed calibrate TRIAL.toml --targets RATES.csv --recoveries 200 --out FOLDER, which \
-             makes {}",
-            evidence.posterior_name()
-        ),
+        command: "reseed calibrate TRIAL.toml --targets RATES.csv --out FOLDER --recoveries 200"
+            .to_owned(),
     }
 }
 
@@ -80,44 +77,55 @@ fn recovered(rows: &[RecoveredParameter]) -> String {
     )
 }
 
+/// Parameters that the data do not fix.
+fn left_open(calibrated: &Calibrated) -> Vec<&str> {
+    let parameters = calibrated.parameters.iter();
+    let open = parameters.filter(|parameter| parameter.standing != FIXED);
+    open.map(|parameter| parameter.key.as_str()).collect()
+}
+
+/// Those of them that the ranking does not vary; not known without one.
+fn forgotten<'a>(open: &[&'a str], ranked: Option<&Ranked>) -> Option<Vec<&'a str>> {
+    if open.is_empty() {
+        return Some(Vec::new());
+    }
+    let influences = ranked?.influences.iter();
+    let varied: Vec<&str> = influences
+        .flat_map(|influence| &influence.rows)
+        .map(|row| row.factor.as_str())
+        .collect();
+    let forgotten = open.iter().copied().filter(|key| !varied.contains(key));
+    Some(forgotten.collect())
+}
+
 /// Whether what the data leave open is varied in the ranking.
 fn carried(
     evidence: &Evidence<'_>,
     calibrated: Option<&Calibrated>,
     ranked: Option<&Ranked>,
 ) -> CredibilityCheck {
-    let open: Option<Vec<&str>> = calibrated.map(|calibrated| {
-        let parameters = calibrated.parameters.iter();
-        let open = parameters.filter(|parameter| parameter.standing != FIXED);
-        open.map(|parameter| parameter.key.as_str()).collect()
-    });
-    let forgotten = open.as_ref().zip(ranked).map(|(open, ranked)| {
-        let varied = |key: &str| {
-            let influences = ranked.influences.iter();
-            let mut factors = influences.flat_map(|influence| &influence.rows);
-            factors.any(|row| row.factor == key)
-        };
-        let forgotten = open.iter().copied().filter(|key| !varied(key));
-        forgotten.collect::<Vec<&str>>()
-    });
+    let open = calibrated.map(left_open);
+    let forgotten = open.as_deref().and_then(|open| forgotten(open, ranked));
     let found = match (&open, &forgotten) {
         (None, _) => "No posterior was given (--posterior).".to_owned(),
+        (Some(open), _) if open.is_empty() => "The data fix every parameter.".to_owned(),
         (Some(open), None) => format!(
             "The data leave {} open; there is no ranking over them (--ranking).",
-            listed(open)
+            open.join(", ")
         ),
         (Some(open), Some(forgotten)) if forgotten.is_empty() => {
             format!(
                 "The data leave {} open; the ranking varies all.",
-                listed(open)
+                open.join(", ")
             )
         }
-        (_, Some(forgotten)) => format!("Open and not varied: {}.", listed(forgotten)),
+        (_, Some(forgotten)) => format!("Open and not varied: {}.", forgotten.join(", ")),
     };
     CredibilityCheck {
         asked: "Is what the data leave open carried into the answer?".to_owned(),
         verdict: Verdict::known(forgotten.map(|forgotten| forgotten.is_empty())),
-        rule: "Met if the ranking varies every parameter that the calibration does not call fixed."
+        rule: "Met if the ranking varies every parameter that the calibration does not call fixed, or \
+               there is none."
             .to_owned(),
         found,
         command: format!(
@@ -125,14 +133,6 @@ fn carried(
             evidence.input.trial,
             evidence.posterior_name()
         ),
-    }
-}
-
-fn listed(keys: &[&str]) -> String {
-    if keys.is_empty() {
-        "nothing".to_owned()
-    } else {
-        keys.join(", ")
     }
 }
 

@@ -156,7 +156,7 @@ fn followed(evidence: &Evidence<'_>, cohort: Option<&ValidatedCohort>) -> Vec<Cr
             meets: Box::new(|time| Some(time.brier_scaled? > 0.0)),
         },
     ];
-    let command = patients_command(evidence, cohort);
+    let command = patients_command(evidence);
     let check = |measure: Measure| measure.check(cohort, command.clone());
     measures.into_iter().map(check).collect()
 }
@@ -192,8 +192,10 @@ fn with_error(value: Option<f64>, error: Option<f64>, decimals: usize) -> String
     )
 }
 
-fn patients_command(evidence: &Evidence<'_>, cohort: Option<&ValidatedCohort>) -> String {
-    let Some(cohort) = cohort else {
+/// The command that judges predictions for the patients that were given.
+pub(super) fn patients_command(evidence: &Evidence<'_>) -> String {
+    let validation = evidence.input.validation;
+    let Some(cohort) = validation.and_then(|validation| validation.cohort.as_ref()) else {
         return evidence.command("validate", "--patients COHORT.csv");
     };
     let times: Vec<String> = (cohort.times.iter())
