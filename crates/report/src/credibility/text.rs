@@ -10,7 +10,7 @@ const MARK: &str = "<!-- reseed credibility -->";
 impl Credibility {
     /// The document as Markdown, without figures.
     pub fn to_markdown(&self) -> String {
-        let mut text = format!("{MARK}\n# {}\n", self.heading());
+        let mut text = format!("{MARK}\n# {}\n", plain(&self.heading()));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "\n{}\n\n{}\n", Self::CAUTION, Self::STRUCTURE);
         text.push_str("| section | verdict |\n|---|---|\n");
@@ -47,11 +47,10 @@ impl CredibilityCheck {
         let Self {
             asked,
             rule,
-            found,
             command,
             ..
         } = self;
-        let verdict = self.verdict.words();
+        let (verdict, found) = (self.verdict.words(), plain(&self.found));
         let _ = writeln!(text, "\n**{asked}** {verdict}\n");
         let _ = writeln!(
             text,
@@ -76,5 +75,10 @@ impl CredibilityTable {
 
 /// A cell that does not end before it should.
 fn escaped(cell: &str) -> String {
-    cell.replace('|', "\\|").replace('\n', " ")
+    plain(cell).replace('|', "\\|")
+}
+
+/// Text of one line that holds no HTML.
+fn plain(text: &str) -> String {
+    text.replace('<', "&lt;").replace('\n', " ")
 }
