@@ -1,5 +1,8 @@
 //! Whether the model agrees with patients.
 
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
+use std::ops::RangeBounds as _;
+
 use reseed_stats::distribution::CRITICAL_95;
 
 use super::{CredibilityCheck, CredibilitySection, CredibilityTable, Evidence, Verdict};
@@ -96,13 +99,14 @@ fn published(evidence: &Evidence<'_>, targets: Option<&ValidatedTargets>) -> Cre
     }
 }
 
-/// A measure of predictions: what it asks, the rule, what is found at a time, and whether that meets
-/// the rule.
+/// A measure of predictions: what it asks, the rule, what is told of a time, and the number that must
+/// be within bounds.
 struct Measure {
     asked: &'static str,
     rule: String,
     tell: fn(&ValidatedTime) -> String,
-    meets: Box<dyn Fn(&ValidatedTime) -> Option<bool>>,
+    judged: fn(&ValidatedTime) -> Option<f64>,
+    bounds: (Bound<f64>, Bound<f64>),
 }
 
 /// What predictions for patients are judged by.
@@ -125,9 +129,8 @@ fn followed(evidence: &Evidence<'_>, cohort: Option<&ValidatedCohort>) -> Vec<Cr
                 let interval = range(lower, upper, 1.0, 2);
                 format!("{} ({interval})", fixed(time.observed_to_expected, 1.0, 2))
             },
-            meets: Box::new(move |time| {
-                Some((events_low..=events_high).contains(&time.observed_to_expected?))
-            }),
+            judged: |time| time.observed_to_expected,
+            bounds: (Included(events_low), Included(events_high)),
         },
         Measure {
             asked: "Do risks differ as much as predicted (calibration slope)?",
@@ -136,7 +139,8 @@ fn followed(evidence: &Evidence<'_>, cohort: Option<&ValidatedCohort>) -> Vec<Cr
                  (acceptance.slope)."
             ),
             tell: |time| with_error(time.slope, time.slope_standard_error, 2),
-            meets: Box::new(move |time| Some((slope_low..=slope_high).contains(&time.slope?))),
+            judged: |time| time.slope,
+            bounds: (Included(slope_low), Included(slope_high)),
         },
         Measure {
             asked: "Do patients at higher predicted risk fare worse (Harrell's C)?",
@@ -145,15 +149,15 @@ fn followed(evidence: &Evidence<'_>, cohort: Option<&ValidatedCohort>) -> Vec<Cr
                    time."
                     .to_owned(),
             tell: |time| with_error(time.harrell, time.harrell_standard_error, 3),
-            meets: Box::new(|time| {
-                Some(time.harrell? - CRITICAL_95 * time.harrell_standard_error? > 0.5)
-            }),
+            judged: |time| Some(time.harrell? - CRITICAL_95 * time.harrell_standard_error?),
+            bounds: (Excluded(0.5), Unbounded),
         },
         Measure {
             asked: "Are predictions better than the cohort's own incidence for everybody (Brier)?",
             rule: "Met if the scaled Brier score is above 0 by every time.".to_owned(),
             tell: |time| fixed(time.brier_scaled, 1.0, 3),
-            meets: Box::new(|time| Some(time.brier_scaled? > 0.0)),
+            judged: |time| time.brier_scaled,
+            bounds: (Excluded(0.0), Unbounded),
         },
     ];
     let command = patients_command(evidence);
@@ -172,11 +176,12 @@ impl Measure {
             None => "No patients were given (--patients).".to_owned(),
             Some(cohort) => format!("{}, in {}.", told.join("; "), cohort.name),
         };
-        let all: Option<Vec<bool>> = times.iter().map(&self.meets).collect();
+        let all: Option<Vec<f64>> = times.iter().map(self.judged).collect();
         let all = all.filter(|all| !all.is_empty());
+        let is_met = |all: Vec<f64>| all.iter().all(|one| self.bounds.contains(one));
         CredibilityCheck {
             asked: self.asked.to_owned(),
-            verdict: Verdict::known(all.map(|all| all.into_iter().all(|met| met))),
+            verdict: Verdict::known(all.map(is_met)),
             rule: self.rule,
             found,
             command,
