@@ -92,6 +92,7 @@ Examples:
   reseed power breast --patients-per-arm 200,400      what trials of this size would find
   reseed rank breast                                  which target is best, whatever is not known
   reseed report breast.h5                             the same as figures, in breast.html
+  reseed credibility breast.h5                        what a review of the model asks for
   reseed trial show breast > mine.toml                a preset to edit; then: reseed run mine.toml
   reseed patient breast.h5 --index 42                 what happened to one patient, and why
   reseed verify breast.h5 --fraction 1                compute everything again and compare
@@ -120,6 +121,7 @@ pub(crate) enum Command {
     Calibrate(Calibrate),
     Report(Report),
     Validate(Validate),
+    Credibility(Credibility),
     Export(Export),
     /// Check, expand and list trial files
     #[command(subcommand)]
@@ -1007,6 +1009,29 @@ pub(crate) struct Validate {
     /// Result file
     pub(crate) file: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) cohorts: Cohorts,
+
+    /// Arm whose courses are the predictions [default: the control]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arm: Option<String>,
+
+    /// Folder for figures as SVG and their numbers as CSV; made if it is absent
+    #[arg(long, value_name = "DIR", requires = "patients")]
+    pub(crate) figures: Option<PathBuf>,
+
+    /// Put figures into a folder that has other files
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What a result is set against.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Cohorts {
     /// Patients who were followed
     #[arg(long, value_name = "COHORT.csv")]
     pub(crate) patients: Option<PathBuf>,
@@ -1019,25 +1044,69 @@ pub(crate) struct Validate {
     #[arg(long, value_name = "NAME", default_value = "rfs", value_parser = outcome_parser())]
     pub(crate) endpoint: String,
 
-    /// Arm whose courses are the predictions [default: the control]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) arm: Option<String>,
-
     /// Times by which predictions are judged, years from resection [default: those of the trial
     /// that the cohort reaches]
     #[arg(long, value_name = "Y", value_delimiter = ',')]
     pub(crate) years: Vec<f64>,
+}
 
-    /// Folder for figures as SVG and their numbers as CSV; made if it is absent
-    #[arg(long, value_name = "DIR", requires = "patients")]
-    pub(crate) figures: Option<PathBuf>,
+/// Write what a review of a model's credibility asks for, as one document
+///
+/// The sections are those of ASME V&V 40: question of interest, context of use, model risk, code
+/// and calculation verification, validation, applicability, uncertainty. Each says what was
+/// checked, by which rule, what was found and which command shows the same; what no evidence was
+/// given for is called so. A part of the run is computed again and compared with the result.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+The context file says what only its author can say, and how close is close enough; every key is
+in docs/credibility/breast.toml of the source, and any may be left out:
+  question, context_of_use, population   in words
+  cohorts_independent                    whether the cohorts had no part in choosing parameters
+  [model_risk]                           influence and consequence: low, medium or high
+  [acceptance]                           precision_points, saturated_share, targets_inside,
+                                         observed_to_expected, slope, strata_difference
 
-    /// Put figures into a folder that has other files
+Examples:
+  reseed credibility breast.h5
+  reseed credibility breast.h5 --context breast.toml --targets published.csv \\
+      --posterior found/posterior.h5 --ranking breast-targets.h5
+  reseed credibility strata.h5 --patients gbsg.csv --years 2,5 --out credibility.md")]
+pub(crate) struct Credibility {
+    /// Result file
+    pub(crate) file: PathBuf,
+
+    /// Document to write: .html, or .md without figures [default: FILE with .credibility.html]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// What the model is asked, what depends on it, and how close is close enough
+    #[arg(long, value_name = "CONTEXT.toml")]
+    pub(crate) context: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) cohorts: Cohorts,
+
+    /// What a calibration of the parameters found
+    #[arg(long, value_name = "POSTERIOR.h5")]
+    pub(crate) posterior: Option<PathBuf>,
+
+    /// Result of `reseed rank` over the uncertain parameters [default: FILE, if it has any]
+    #[arg(long, value_name = "RESULT.h5")]
+    pub(crate) ranking: Option<PathBuf>,
+
+    /// Fraction of the patients to compute again; at least one shard
+    #[arg(long, value_name = "F", default_value_t = 0.0001, value_parser = fraction)]
+    pub(crate) fraction: f64,
+
+    #[command(flatten)]
+    pub(crate) work: Work,
+
+    /// Replace a file that is no such document
     #[arg(long)]
     pub(crate) force: bool,
 
-    /// Print JSON
-    #[arg(long)]
+    /// Print JSON, and write no document
+    #[arg(long, conflicts_with = "out")]
     pub(crate) json: bool,
 }
 

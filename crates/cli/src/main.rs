@@ -75,6 +75,7 @@ fn dispatch(command: &Command, chatter: output::Chatter) -> Result<(), Failure> 
         Command::Calibrate(args) => commands::calibrate::calibrate(args, chatter),
         Command::Report(args) => commands::report::report(args, chatter),
         Command::Validate(args) => commands::validate::validate(args),
+        Command::Credibility(args) => commands::credibility::credibility(args, chatter),
         Command::Export(args) => commands::export::export(args),
         Command::Trial(command) => commands::trial::trial(command, chatter),
         Command::Patient(args) => commands::patient::patient(args),

@@ -58,13 +58,27 @@ pub(crate) fn check_points(trial: &Trial, patients: &Range<u64>) -> Result<(), F
 
 /// Reads a file about a cohort, which is no longer than this.
 pub(crate) fn cohort(path: &Path, bytes_max: u64) -> Result<String, Failure> {
+    text_of(path, bytes_max, "read cohort", "cohort")
+}
+
+/// Reads a context file, which is no longer than this.
+pub(crate) fn context(path: &Path, bytes_max: u64) -> Result<String, Failure> {
+    text_of(path, bytes_max, "read context", "context")
+}
+
+fn text_of(
+    path: &Path,
+    bytes_max: u64,
+    action: &'static str,
+    what: &str,
+) -> Result<String, Failure> {
     let mut text = String::new();
     fs::File::open(path)
         .and_then(|file| file.take(bytes_max + 1).read_to_string(&mut text))
-        .map_err(Failure::system("read cohort", path))?;
+        .map_err(Failure::system(action, path))?;
     if text.len() as u64 > bytes_max {
         return Err(Failure::Usage(format!(
-            "{} is longer than {bytes_max} bytes, so it is no cohort",
+            "{} is longer than {bytes_max} bytes, so it is no {what}",
             path.display()
         )));
     }

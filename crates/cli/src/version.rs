@@ -19,7 +19,8 @@ pub(crate) fn version(verbose: bool) -> Result<(), Failure> {
     print_lines(&lines)
 }
 
-fn details() -> [(&'static str, String); 10] {
+/// What results, files or speed depend on.
+pub(crate) fn details() -> [(&'static str, String); 10] {
     [
         ("commit", env!("RESEED_COMMIT").into()),
         ("model version", MODEL_VERSION.into()),

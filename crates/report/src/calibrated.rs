@@ -7,8 +7,9 @@ use reseed_results::{PosteriorFile, TargetRow};
 use reseed_stats::{quantile, recovery};
 use serde::Serialize;
 
+use crate::figures::Table;
 use crate::finite;
-use crate::text::{fixed, grouped, lay_out, number};
+use crate::text::{fixed, grouped, laid_out, lay_out, number};
 
 /// Share of the prior's variance that the data must remove for a parameter to count as fixed by
 /// them, and below which they say nothing of it.
@@ -143,9 +144,30 @@ impl Calibrated {
 
     /// Tables for people.
     pub fn to_text(&self) -> String {
-        let header = ["best", "median", "95 %", "prior 95 %", "contraction", ""];
-        let rows = self.parameters.iter().map(|parameter| {
-            let cells = vec![
+        let mut text = format!("{}\n", laid_out(&self.parameter_table()));
+        self.add_waves(&mut text);
+        self.add_targets(&mut text);
+        if let Some(recovery) = &self.recovery {
+            add_recovery(&mut text, recovery);
+        }
+        let _ = write!(text, "\n{NOTES}");
+        text
+    }
+
+    /// What is believed of every parameter.
+    pub(crate) fn parameter_table(&self) -> Table {
+        let mut table = Table::new(&[
+            "parameter",
+            "best",
+            "median",
+            "95 %",
+            "prior 95 %",
+            "contraction",
+            "",
+        ]);
+        for parameter in &self.parameters {
+            table.push([
+                parameter.key.clone(),
                 short(parameter.best),
                 short(parameter.median),
                 format!("{} to {}", short(parameter.lower), short(parameter.upper)),
@@ -156,18 +178,9 @@ impl Calibrated {
                 ),
                 number(parameter.contraction, 2),
                 parameter.standing.to_owned(),
-            ];
-            (parameter.key.clone(), cells)
-        });
-        let header = header.map(str::to_owned).into();
-        let mut text = format!("{}\n", lay_out("parameter", header, rows).trim_fmt());
-        self.add_waves(&mut text);
-        self.add_targets(&mut text);
-        if let Some(recovery) = &self.recovery {
-            add_recovery(&mut text, recovery);
+            ]);
         }
-        let _ = write!(text, "\n{NOTES}");
-        text
+        table
     }
 
     fn add_waves(&self, text: &mut String) {
@@ -276,7 +289,7 @@ fn add_recovery(text: &mut String, recovery: &[RecoveredParameter]) {
 }
 
 /// A number of any size in few characters.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     const DECIMAL: std::ops::Range<f64> = 0.01..10_000.0;
     if value == 0.0 || DECIMAL.contains(&value.abs()) {
         format!("{}", (value * 1e4).round() / 1e4)

@@ -2,6 +2,7 @@
 mod calibrated;
 pub mod cohort;
 pub mod compare;
+pub mod credibility;
 mod export;
 pub mod figures;
 mod page;
@@ -26,6 +27,11 @@ pub use calibrated::{
 pub use cohort::{Cohort, CohortError};
 pub use compare::{
     CompareError, CompareInput, ComparedArm, Comparison, Excluded, YearlyHazard, compare,
+};
+pub use credibility::{
+    Acceptance, Calibration, Context, ContextError, Credibility, CredibilityCheck,
+    CredibilityError, CredibilityInput, CredibilitySection, CredibilityTable, Level, ModelRisk,
+    Ranking, Recomputed, SOURCE_TESTS, SourceTest, Verdict, credibility,
 };
 pub use export::{ExportError, TimesToEvents};
 pub use power::{Power, PowerInput, PowerRow, power};

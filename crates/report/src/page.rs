@@ -9,7 +9,7 @@ use crate::report::{Measure, Report};
 use crate::text::{endpoint_in_words, grouped};
 use reseed_stats::Endpoint;
 
-const STYLE: &str = include_str!("../templates/report.css");
+pub(crate) const STYLE: &str = include_str!("../templates/report.css");
 const SCRIPT: &str = include_str!("../templates/report.js");
 
 impl Report {

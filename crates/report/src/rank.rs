@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::{YEAR_DAYS, finite};
 use points::{FactorValues, Points};
+pub(crate) use text::by_alternative;
 
 /// What the ends of a number are called.
 const LOWEST: &str = "lowest tenth";

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 
 use crate::compare::{ComparedArm, Comparison, YearlyHazard};
+use crate::figures;
 
 /// What stands where there is no number.
 pub(crate) const NOTHING: &str = "–";
@@ -655,6 +656,17 @@ pub(crate) fn lay_out(
         column.set_padding((0, if index < last { 2 } else { 0 }));
     }
     table
+}
+
+/// A table as lines of text, with the names of its rows in the first column.
+pub(crate) fn laid_out(table: &figures::Table) -> String {
+    let (first, header) = table
+        .columns
+        .split_first()
+        .expect("a table has a column of names");
+    let rows = table.rows.iter().filter_map(|row| row.split_first());
+    let rows = rows.map(|(name, cells)| (name.clone(), cells.to_vec()));
+    lay_out(first, header.to_vec(), rows).trim_fmt()
 }
 
 /// Enough decimals for the first digit of the smallest error that is not zero, at least one.

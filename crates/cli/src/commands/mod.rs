@@ -4,6 +4,7 @@ pub(crate) mod calibrate;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod coordinate;
+pub(crate) mod credibility;
 pub(crate) mod digest;
 pub(crate) mod export;
 pub(crate) mod extend;

@@ -97,15 +97,25 @@ fn tell(args: &Rank, path: &Path, file: &ResultFile) -> Result<(), Failure> {
     let trial = identity::described(file)?;
     let endpoint = args.endpoint.as_deref().and_then(Endpoint::named);
     let endpoint = endpoint.unwrap_or(trial.primary.endpoint);
-    let mut traced = vec![trial.scenario.control];
-    traced.extend(groups(&trial).first().map_or(&[][..], |(_, arms)| arms));
-    let ranked = ranked(&read_blocks(path)?, file, &trial, endpoint, &traced)
-        .map_err(|error| Failure::File(format!("{}: {error}", path.display())))?;
+    let ranked = of_result(path, file, &trial, endpoint)?;
     if args.json {
         print_json(&ranked)
     } else {
         print(&ranked.to_text())
     }
+}
+
+/// Ranks the arms of a result, and traces the control and the first group of arms.
+pub(crate) fn of_result(
+    path: &Path,
+    file: &ResultFile,
+    trial: &Trial,
+    endpoint: Endpoint,
+) -> Result<Ranked, Failure> {
+    let mut traced = vec![trial.scenario.control];
+    traced.extend(groups(trial).first().map_or(&[][..], |(_, arms)| arms));
+    ranked(&read_blocks(path)?, file, trial, endpoint, &traced)
+        .map_err(|error| Failure::File(format!("{}: {error}", path.display())))
 }
 
 /// Ranks the arms of a result by its table of blocks, and traces the outcomes of some of them to

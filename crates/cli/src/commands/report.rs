@@ -29,7 +29,7 @@ pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failur
         .clone()
         .unwrap_or_else(|| args.file.with_extension("html"));
     if !args.force {
-        check_replaceable(&out)?;
+        check_replaceable(&out, MARK)?;
         if let Some(folder) = &args.figures {
             figures::check_folder(folder)?;
         }
@@ -121,8 +121,8 @@ pub(crate) fn read_cohort(path: &Path) -> Result<Cohort, Failure> {
     Cohort::parse(&name, &text).map_err(|error| Failure::Usage(error.to_string()))
 }
 
-/// A file may be replaced if it is a report.
-fn check_replaceable(path: &Path) -> Result<(), Failure> {
+/// A file may be replaced if its beginning has the mark of what is to be written.
+pub(crate) fn check_replaceable(path: &Path, mark: &str) -> Result<(), Failure> {
     let mut beginning = Vec::new();
     match fs::File::open(path) {
         Ok(file) => file.take(MARK_WITHIN_BYTES).read_to_end(&mut beginning),
@@ -130,7 +130,7 @@ fn check_replaceable(path: &Path) -> Result<(), Failure> {
         Err(error) => Err(error),
     }
     .map_err(Failure::system("read", path))?;
-    if String::from_utf8_lossy(&beginning).contains(MARK) {
+    if String::from_utf8_lossy(&beginning).contains(mark) {
         return Ok(());
     }
     Err(Failure::Usage(format!(

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use reseed_report::{
-    Cohort, Group, Outcome, Patients, Predicted, ValidateInput, validate as judge,
+    Cohort, Group, Outcome, Patients, Predicted, ValidateInput, Validation, validate as judge,
 };
 use reseed_results::{ResultFile, read_result};
 use reseed_trial::{DAYS_PER_YEAR, Trial};
 
-use crate::args::Validate;
+use crate::args::{Cohorts, Validate};
 use crate::commands::report;
 use crate::exit::Failure;
 use crate::output::{print, print_json};
@@ -29,12 +29,30 @@ pub(crate) fn validate(args: &Validate) -> Result<(), Failure> {
         Some(name) => source::arm(&trial, name)?,
         None => trial.scenario.control,
     };
-    let patients = args.patients.as_deref();
-    let patients = patients.map(|path| read_patients(path, &args.endpoint, &trial, &file));
+    let validation = validation(&args.cohorts, &trial, &file, arm)?;
+    if let Some(folder) = &args.figures {
+        figures::write(folder, validation.figures().iter())?;
+    }
+    if args.json {
+        print_json(&validation)
+    } else {
+        print(&validation.to_text())
+    }
+}
+
+/// Sets an arm of a result against cohorts.
+pub(crate) fn validation(
+    cohorts: &Cohorts,
+    trial: &Trial,
+    file: &ResultFile,
+    arm: usize,
+) -> Result<Validation, Failure> {
+    let patients = cohorts.patients.as_deref();
+    let patients = patients.map(|path| read_patients(path, &cohorts.endpoint, trial, file));
     let patients = patients.transpose()?;
-    let targets = args.targets.as_deref().map(report::read_cohort);
+    let targets = cohorts.targets.as_deref().map(report::read_cohort);
     let targets: Option<Cohort> = targets.transpose()?;
-    let validation = judge(&ValidateInput {
+    judge(&ValidateInput {
         trial: &trial.name,
         title: &trial.title,
         seed: file.identity.seed,
@@ -44,20 +62,12 @@ pub(crate) fn validate(args: &Validate) -> Result<(), Failure> {
         arm,
         strata: &file.layout.strata,
         edges_days: &file.layout.edges_days,
-        groups: &groups(&trial),
-        times_days: &times_days(&args.years, &trial, &file, patients.as_ref()),
+        groups: &groups(trial),
+        times_days: &times_days(&cohorts.years, trial, file, patients.as_ref()),
         patients: patients.as_ref(),
         targets: targets.as_ref(),
     })
-    .map_err(|error| Failure::Usage(error.to_string()))?;
-    if let Some(folder) = &args.figures {
-        figures::write(folder, validation.figures().iter())?;
-    }
-    if args.json {
-        print_json(&validation)
-    } else {
-        print(&validation.to_text())
-    }
+    .map_err(|error| Failure::Usage(error.to_string()))
 }
 
 fn read_patients(

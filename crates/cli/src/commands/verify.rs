@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use reseed_results::{Digest, ResultFile, ResultsError, ShardEntry, read_result};
 use reseed_stats::Tally;
+use reseed_trial::Trial;
 use serde::Serialize;
 
 use crate::args::Verify;
@@ -17,11 +18,11 @@ use crate::signals;
 
 /// What was checked, for `--json`.
 #[derive(Debug, Serialize)]
-struct Summary {
+pub(crate) struct Summary {
     digest: String,
-    shards_checked: usize,
-    shards: usize,
-    patients_checked: u64,
+    pub(crate) shards_checked: usize,
+    pub(crate) shards: usize,
+    pub(crate) patients_checked: u64,
     patients: u64,
 }
 
@@ -29,14 +30,26 @@ pub(crate) fn verify(args: &Verify, chatter: Chatter) -> Result<(), Failure> {
     // Reading checks the total digest against the tallies.
     let file = read_result(&args.file).map_err(damage_is_a_mismatch)?;
     let trial = identity::trial_of(&file)?;
-    let chosen = choose(&file, args.fraction);
+    let summary = recompute(&file, &trial, args.fraction, args.work.threads(), chatter)?;
+    summary.tell(args.json, chatter)
+}
+
+/// Computes shards with at least the fraction of the patients again, and compares.
+pub(crate) fn recompute(
+    file: &ResultFile,
+    trial: &Trial,
+    fraction: f64,
+    threads: usize,
+    chatter: Chatter,
+) -> Result<Summary, Failure> {
+    let chosen = choose(file, fraction);
     let plan: Vec<Range<u64>> = chosen.iter().map(|shard| shard.range.clone()).collect();
     let patients = plan.iter().map(|range| range.end - range.start).sum();
     let stop = signals::stop_flag()?;
     let work = Work {
-        trial: &trial,
+        trial,
         seed: file.identity.seed,
-        threads: args.work.threads(),
+        threads,
         stop: &stop,
     };
     let mut check = Check {
@@ -66,14 +79,13 @@ pub(crate) fn verify(args: &Verify, chatter: Chatter) -> Result<(), Failure> {
                 .into(),
         ));
     }
-    let summary = Summary {
+    Ok(Summary {
         digest: file.digest.to_string(),
         shards_checked: chosen.len(),
         shards: file.shards.len(),
         patients_checked: patients,
         patients: file.tally.screened(),
-    };
-    summary.tell(args.json, chatter)
+    })
 }
 
 impl Summary {

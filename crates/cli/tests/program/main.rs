@@ -5,6 +5,7 @@ mod browser;
 mod calibrate;
 mod cluster;
 mod commands;
+mod credibility;
 mod exports;
 mod interrupts;
 mod keys;

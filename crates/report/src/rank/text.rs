@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Influence, InfluenceRow, Interval, RankRow, RankTable, Ranked};
+use super::{Influence, InfluenceRow, Interval, RankTable, Ranked};
+use crate::figures::Table;
 use crate::text::{
-    NOTHING, endpoint_in_words, first_line, fixed, grouped, lay_out, number, range, years,
+    NOTHING, endpoint_in_words, first_line, fixed, grouped, laid_out, number, range, years,
 };
 
 /// Parameters shown of each outcome.
@@ -46,21 +47,19 @@ impl Ranked {
         for tables in groups {
             let (all, by_switch) = (&tables[0], &tables[1..]);
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "\n{}\n{}", heading(all), ranks(all));
+            let _ = writeln!(text, "\n{}\n{}", heading(all), laid_out(&all.table()));
             if !by_switch.is_empty() {
-                let table = by_alternative(all, by_switch);
+                let table = laid_out(&by_alternative(all, by_switch));
                 let _ = writeln!(text, "\n{}, best by switch\n{table}", all.group);
             }
         }
         for influence in &self.influences {
-            let outcome = if influence.arm == self.control {
-                format!("What the incidence in {} depends on", influence.arm)
-            } else {
-                format!("What the difference by {} depends on", influence.arm)
+            let heading = self.influence_heading(influence);
+            let table = match influence.rows.len() {
+                0 => "too few points to tell".to_owned(),
+                _ => laid_out(&influence.table()),
             };
-            let mean = fixed(influence.mean, 100.0, 2);
-            let table = influence.table();
-            let _ = writeln!(text, "\n{outcome} (mean {mean} points)\n{table}");
+            let _ = writeln!(text, "\n{heading}\n{table}");
         }
         let of_measure = match self.influences.first().map(|influence| influence.measure) {
             Some("sobol_index") => NOTE_OF_INDICES,
@@ -69,6 +68,17 @@ impl Ranked {
         };
         let _ = write!(text, "\n{NOTES}{of_measure}");
         text
+    }
+
+    /// What an outcome's influences are about.
+    pub(crate) fn influence_heading(&self, influence: &Influence) -> String {
+        let outcome = if influence.arm == self.control {
+            format!("What the incidence in {} depends on", influence.arm)
+        } else {
+            format!("What the difference by {} depends on", influence.arm)
+        };
+        let mean = fixed(influence.mean, 100.0, 2);
+        format!("{outcome} (mean {mean} points)")
     }
 
     fn header(&self) -> String {
@@ -103,36 +113,39 @@ fn heading(table: &RankTable) -> String {
     )
 }
 
-fn ranks(table: &RankTable) -> String {
-    let header = [
-        "best",
-        "SE",
-        "at least",
-        "at most",
-        "rank",
-        "behind",
-        "difference",
-        "5 to 95 %",
-    ];
-    let cells = |row: &RankRow| {
-        let cells = vec![
-            percent(row.best),
-            percent(row.best_standard_error),
-            percent(row.best_least),
-            percent(row.best_most),
-            fixed(row.rank, 1.0, 2),
-            fixed(row.loss, 100.0, 2),
-            fixed(row.difference, 100.0, 2),
-            range(row.difference_p5, row.difference_p95, 100.0, 2),
-        ];
-        (row.arm.clone(), cells)
-    };
-    let header = header.map(str::to_owned).into();
-    lay_out("arm", header, table.rows.iter().map(cells)).trim_fmt()
+impl RankTable {
+    /// The arms, the most probably best first.
+    pub(crate) fn table(&self) -> Table {
+        let mut table = Table::new(&[
+            "arm",
+            "best",
+            "SE",
+            "at least",
+            "at most",
+            "rank",
+            "behind",
+            "difference",
+            "5 to 95 %",
+        ]);
+        for row in &self.rows {
+            table.push([
+                row.arm.clone(),
+                percent(row.best),
+                percent(row.best_standard_error),
+                percent(row.best_least),
+                percent(row.best_most),
+                fixed(row.rank, 1.0, 2),
+                fixed(row.loss, 100.0, 2),
+                fixed(row.difference, 100.0, 2),
+                range(row.difference_p5, row.difference_p95, 100.0, 2),
+            ]);
+        }
+        table
+    }
 }
 
 /// Probabilities of being the best, a column for each alternative; arms in the order of `all`.
-fn by_alternative(all: &RankTable, tables: &[RankTable]) -> String {
+pub(crate) fn by_alternative(all: &RankTable, tables: &[RankTable]) -> Table {
     let header = tables.iter().map(|table| {
         let switch = table.switch.as_deref().unwrap_or_default();
         let switch = switch.rsplit('.').next().unwrap_or_default();
@@ -144,9 +157,13 @@ fn by_alternative(all: &RankTable, tables: &[RankTable]) -> String {
             let own = table.rows.iter().find(|other| other.arm == row.arm);
             percent(own.and_then(|own| own.best))
         };
-        (row.arm.clone(), tables.iter().map(best).collect())
+        let cells = tables.iter().map(best);
+        std::iter::once(row.arm.clone()).chain(cells).collect()
     });
-    lay_out("arm", header.collect(), rows).trim_fmt()
+    Table {
+        columns: std::iter::once("arm".to_owned()).chain(header).collect(),
+        rows: rows.collect(),
+    }
 }
 
 fn percent(share: Option<f64>) -> String {
@@ -154,19 +171,25 @@ fn percent(share: Option<f64>) -> String {
 }
 
 impl Influence {
-    fn table(&self) -> String {
-        if self.rows.is_empty() {
-            return "too few points to tell".to_owned();
-        }
-        let header: &[&str] = match self.measure {
-            "sobol_index" => &["total", "95 % CI", "first", "95 % CI"],
-            "elementary_effect" => &["size", "95 % CI", "of noise", "mean", "95 % CI", "spread"],
-            _ => &["correlation", "95 % CI", "low", "high"],
-        };
-        let header = header.iter().map(|title| (*title).to_owned()).collect();
+    /// The parameters that matter most.
+    pub(crate) fn table(&self) -> Table {
+        let mut table = Table::new(match self.measure {
+            "sobol_index" => &["parameter", "total", "95 % CI", "first", "95 % CI"],
+            "elementary_effect" => &[
+                "parameter",
+                "size",
+                "95 % CI",
+                "of noise",
+                "mean",
+                "95 % CI",
+                "spread",
+            ],
+            _ => &["parameter", "correlation", "95 % CI", "low", "high"],
+        });
         let rows = self.rows.iter().take(SHOWN);
-        let rows = rows.map(|row| (row.factor.clone(), self.cells(row)));
-        lay_out("parameter", header, rows).trim_fmt()
+        let line = |row: &InfluenceRow| [vec![row.factor.clone()], self.cells(row)].concat();
+        table.rows = rows.map(line).collect();
+        table
     }
 
     fn cells(&self, row: &InfluenceRow) -> Vec<String> {

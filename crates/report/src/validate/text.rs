@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use reseed_stats::distribution::CRITICAL_95;
 
 use super::{ValidatedCohort, ValidatedGroup, ValidatedTargets, ValidatedTime, Validation};
-use crate::text::{NOTHING, endpoint_in_words, first_line, fixed, grouped, lay_out, range, years};
+use crate::figures::Table;
+use crate::text::{
+    NOTHING, endpoint_in_words, first_line, fixed, grouped, laid_out, lay_out, range, years,
+};
 
 const NOTES: &str = "\
 predicted      cumulative incidence in percent that the virtual patients of each
@@ -129,7 +132,7 @@ impl ValidatedCohort {
         let _ = writeln!(
             text,
             "\n{endpoint}, predicted and observed\n{}",
-            self.measures()
+            laid_out(&self.measures())
         );
         for groups in self.groups.chunk_by(same_table) {
             let _ = writeln!(
@@ -143,14 +146,18 @@ impl ValidatedCohort {
         text
     }
 
-    /// A column for each time.
-    fn measures(&self) -> String {
-        let header = self
-            .times
-            .iter()
-            .map(|time| format!("within {}", years(time.time_years)));
-        let row = |(name, of): &Measure| ((*name).to_owned(), self.times.iter().map(of).collect());
-        lay_out("", header.collect(), MEASURES.iter().map(row)).trim_fmt()
+    /// Every measure, with a column for each time.
+    pub(crate) fn measures(&self) -> Table {
+        let times = self.times.iter();
+        let header = times.map(|time| format!("within {}", years(time.time_years)));
+        let row = |(name, of): &Measure| {
+            let cells = self.times.iter().map(of);
+            std::iter::once((*name).to_owned()).chain(cells).collect()
+        };
+        Table {
+            columns: std::iter::once(String::new()).chain(header).collect(),
+            rows: MEASURES.iter().map(row).collect(),
+        }
     }
 }
 
