@@ -2,13 +2,13 @@
 mod calibrated;
 pub mod cohort;
 pub mod compare;
+mod courses;
 mod export;
 pub mod figures;
 mod page;
 pub mod power;
 pub mod rank;
 mod report;
-mod targets;
 mod text;
 pub mod validate;
 
