@@ -250,7 +250,7 @@ fn figures_have_bands_and_what_was_seen() {
     // The band's limits at five years are those of the row.
     let row = &validation.targets.as_ref().expect("targets").rows[0];
     let line = format!(
-        "points,5,{},{},{},",
+        "points\",5,{},{},{},",
         100.0 * row.median.unwrap(),
         100.0 * row.median_lower.unwrap(),
         100.0 * row.median_upper.unwrap()

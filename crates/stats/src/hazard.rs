@@ -253,7 +253,8 @@ mod tests {
                 clippy::cast_sign_loss,
                 reason = "some number of events"
             )]
-            interval_hazard(span, (rate * person_time) as u64, person_time)
+            let events = (rate * person_time) as u64;
+            interval_hazard(span, events, person_time)
         });
         hazards.collect()
     }
@@ -297,7 +298,8 @@ mod tests {
         assert_eq!(hazard_peak(&constant(&edges[..2], &[0.1]), 0.75), None);
         assert_eq!(hazard_peak(&[], 0.75), None);
         // A hazard that only falls is highest at the start, and who knows how well.
-        let falling = hazard_peak(&constant(&edges, &[0.3, 0.2, 0.1]), 0.75).expect("a peak");
+        let falling = constant(&[0.0, 0.25, 0.5, 1.0, 3.0], &[0.3, 0.25, 0.2, 0.1]);
+        let falling = hazard_peak(&falling, 0.75).expect("a peak");
         assert!(falling.value == 0.0 && falling.standard_error.is_nan());
         // Late events of few are not looked at.
         let mut few = constant(&edges, &[0.2, 0.3, 0.0]);
