@@ -211,7 +211,7 @@ fn boundary_kernel(x: f64, cut: f64) -> f64 {
 fn boundary_kernel_until(x: f64, cut: f64) -> f64 {
     let x = x.clamp(-1.0, cut);
     let (scale, slope, level) = boundary_terms(cut);
-    scale * x * (x * (x * slope / 3.0 + (slope + level) / 2.0) + level)
+    scale * x * (x * (x * slope / 3.0 + f64::midpoint(slope, level)) + level)
 }
 
 /// The boundary kernel is scale·(x + 1)·(x·slope + level).
