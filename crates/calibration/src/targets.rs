@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use csv::StringRecord;
-use reseed_stats::cells::{CellEvent, CellShape, Cells, HALF_YEAR_DAYS, Risk};
+use reseed_stats::cells::{CellEvent, CellGroup, CellShape, Cells, HALF_YEAR_DAYS};
 use reseed_trial::Trial;
 use thiserror::Error;
 
@@ -58,14 +58,6 @@ impl TargetEvent {
             Self::One(CellEvent::OtherDeath) => &[CellEvent::OtherDeath],
             Self::Recurrence => &[CellEvent::Local, CellEvent::Distant],
         }
-    }
-
-    /// All that ends the same time at risk.
-    fn rivals(self) -> impl Iterator<Item = CellEvent> {
-        let risk = self.events()[0].risk();
-        CellEvent::ALL
-            .into_iter()
-            .filter(move |event| event.risk() == risk)
     }
 }
 
@@ -339,6 +331,12 @@ fn sum(one: Seen, other: Seen) -> Seen {
 }
 
 fn proportion(line: &Line<'_>, trial: &Trial, shape: CellShape) -> Result<Target, String> {
+    if let Some(quantity) = line.get("quantity").filter(|name| *name != "incidence") {
+        return Err(format!(
+            "quantity {quantity:?} has no likelihood here; leave the line out: the rates of the \
+             same time say more"
+        ));
+    }
     let (arm, stratum, strata) = who(line, trial)?;
     let measure = match line.text("event")? {
         "enrolled" => Measure::Share,
@@ -377,76 +375,40 @@ impl Target {
     /// What the model's patients of a block had, as events and exposure: years at risk for rates,
     /// patients for the rest.
     pub fn simulated(&self, cells: &Cells) -> (f64, f64) {
+        let group = self.group(cells);
         match &self.measure {
             Measure::Rate(event, half_years) => {
                 let (mut events, mut days) = (0.0, 0.0);
                 for half_year in half_years.clone() {
-                    events += self.events(cells, event.events().iter().copied(), half_year);
-                    days += self.days(cells, event.events()[0].risk(), half_year);
+                    events += group.events(event.events(), half_year);
+                    days += group.days(event.events()[0].risk(), half_year);
                 }
                 (events, days / DAYS_PER_YEAR)
             }
             Measure::Incidence(event, half_years) => {
-                let patients = self.patients(cells);
-                (
-                    self.incidence(cells, *event, *half_years) * patients,
-                    patients,
-                )
+                let patients = group.patients();
+                if patients == 0.0 {
+                    return (0.0, 0.0);
+                }
+                let incidence = group.incidences(event.events())[*half_years].value;
+                (incidence * patients, patients)
             }
             Measure::Share => {
-                let everybody = Self {
-                    strata: (0..cells.shape().strata).collect(),
-                    ..self.clone()
+                let strata: Vec<usize> = (0..cells.shape().strata).collect();
+                let everybody = CellGroup {
+                    strata: &strata,
+                    ..group
                 };
-                (self.patients(cells), everybody.patients(cells))
+                (group.patients(), everybody.patients())
             }
         }
     }
 
-    /// Cumulative incidence by the end of so many half-years, from the rates of all events that end
-    /// the time at risk.
-    fn incidence(&self, cells: &Cells, event: TargetEvent, half_years: usize) -> f64 {
-        let (mut free, mut incidence) = (1.0, 0.0);
-        for half_year in 0..half_years {
-            let days = self.days(cells, event.events()[0].risk(), half_year);
-            if days == 0.0 {
-                break;
-            }
-            let all = self.events(cells, event.rivals(), half_year);
-            let leaving = -core_math::expm1(-all / days * HALF_YEAR_DAYS);
-            if all > 0.0 {
-                let own = self.events(cells, event.events().iter().copied(), half_year);
-                incidence += free * leaving * own / all;
-            }
-            free *= 1.0 - leaving;
+    fn group<'a>(&'a self, cells: &'a Cells) -> CellGroup<'a> {
+        CellGroup {
+            cells,
+            arm: self.arm,
+            strata: &self.strata,
         }
-        incidence
-    }
-
-    /// Patients under observation in the first half-year, nearly all who are enrolled.
-    fn patients(&self, cells: &Cells) -> f64 {
-        self.days(cells, Risk::Alive, 0) / HALF_YEAR_DAYS
-    }
-
-    fn events(
-        &self,
-        cells: &Cells,
-        events: impl Iterator<Item = CellEvent>,
-        half_year: usize,
-    ) -> f64 {
-        let of = |event| {
-            let counts = self
-                .strata
-                .iter()
-                .map(|stratum| f64::from(cells.events(self.arm, *stratum, half_year, event)));
-            counts.sum::<f64>()
-        };
-        events.map(of).sum()
-    }
-
-    fn days(&self, cells: &Cells, risk: Risk, half_year: usize) -> f64 {
-        (self.strata.iter())
-            .map(|stratum| cells.days(self.arm, *stratum, half_year, risk))
-            .sum()
     }
 }

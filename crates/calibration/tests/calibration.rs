@@ -80,6 +80,9 @@ fn what_is_wrong_with_targets_is_told_with_its_line() {
     assert!(text.contains("line 2: event \"relapse\""), "{text}");
     let text = wrong("stratum,event,years,value,patients,arm\nall,local,5,0.1,100,magic\n");
     assert!(text.contains("no arm \"magic\""), "{text}");
+    let head = "stratum,event,quantity,years,value,patients\n";
+    let text = wrong(&format!("{head}all,local,hazard_peak_years,,1.25,100\n"));
+    assert!(text.contains("has no likelihood here"), "{text}");
 }
 
 #[test]

@@ -939,9 +939,8 @@ pub(crate) struct VirtualPlan {
 Examples:
   reseed report breast.h5
   reseed report breast.h5 --out report.html --figures figures --years 2,5,10
-  reseed report mine.h5 --cohort mine.csv     with columns stratum, event (local, distant,
-                                              recurrence or death_without_recurrence), years,
-                                              value, lower, upper (fractions) and source")]
+  reseed report mine.h5 --cohort mine.csv     as `reseed validate --targets` reads it
+  reseed report strata.h5 --patients gbsg.csv as `reseed validate --patients` reads it")]
 pub(crate) struct Report {
     /// Result file
     pub(crate) file: PathBuf,
@@ -959,7 +958,16 @@ pub(crate) struct Report {
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) cohort: Option<PathBuf>,
 
-    /// Times at which arms are compared, years from resection [default: the trial's]
+    /// Patients who were followed, by whom the control's predictions are judged: a CSV file
+    #[arg(long, value_name = "COHORT.csv")]
+    pub(crate) patients: Option<PathBuf>,
+
+    /// What patients were followed for
+    #[arg(long, value_name = "NAME", default_value = "rfs", value_parser = outcome_parser(), requires = "patients")]
+    pub(crate) endpoint: String,
+
+    /// Times at which arms are compared and predictions are judged, years from resection [default:
+    /// the trial's; for predictions, those of them that the cohort reaches]
     #[arg(long, value_name = "Y", value_delimiter = ',')]
     pub(crate) years: Vec<f64>,
 
@@ -980,8 +988,11 @@ pub(crate) struct Report {
 /// those at higher risk fare worse (Harrell's and Uno's C), the error of the probabilities (Brier
 /// score), and whether as many events come as are predicted (calibration).
 ///
-/// With --targets, incidences of the control arm are set beside published ones, which are read in
-/// the form of `reseed report --cohort`.
+/// With --targets, incidences of the control arm and the times at which its hazards are highest are
+/// set beside published ones.
+///
+/// A result over points of uncertain parameters, such as the posterior of `reseed calibrate`, also
+/// gives the median and the central 95 % of the points, if its trial has `uncertainty.half_years`.
 #[derive(Debug, Args)]
 #[command(
     group = clap::ArgGroup::new("cohorts").args(["patients", "targets"]).required(true).multiple(true),
@@ -993,6 +1004,15 @@ Patients are a CSV file with a head and a line for each patient; other columns a
             follow-up is until death, and the event is none, death, cancer_death or other_death
   and a column for each covariate that divides the trial's patients, named as its key in [strata],
   such as nodes and size_mm; ctc is the number of circulating cells in the sample
+
+Targets are a CSV file with a head and a line for each quantity:
+  stratum   whose it is, as the trial labels its strata, several with ; between them; or all
+  event     as the first event: local, distant, recurrence or death_without_recurrence
+  quantity  incidence (cumulative, a fraction), also if there is no such column, or
+            hazard_peak_years (when the hazard is highest, smoothed over 0.75 years to either side)
+  years     from resection, by when the incidence is; empty for a peak
+  value, lower, upper   the quantity with its 95 % interval
+  source    where it was seen
 
 Endpoints:
   local, distant   as the first event; everything else competes
@@ -1017,7 +1037,7 @@ pub(crate) struct Validate {
     pub(crate) arm: Option<String>,
 
     /// Folder for figures as SVG and their numbers as CSV; made if it is absent
-    #[arg(long, value_name = "DIR", requires = "patients")]
+    #[arg(long, value_name = "DIR")]
     pub(crate) figures: Option<PathBuf>,
 
     /// Put figures into a folder that has other files
@@ -1036,7 +1056,8 @@ pub(crate) struct Cohorts {
     #[arg(long, value_name = "COHORT.csv")]
     pub(crate) patients: Option<PathBuf>,
 
-    /// Published incidences, with columns stratum, event, years, value, lower, upper and source
+    /// Published incidences and peaks of hazards, with columns stratum, event, quantity, years,
+    /// value, lower, upper and source
     #[arg(long, value_name = "TARGETS.csv")]
     pub(crate) targets: Option<PathBuf>,
 

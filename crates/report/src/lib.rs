@@ -2,6 +2,7 @@
 mod calibrated;
 pub mod cohort;
 pub mod compare;
+mod courses;
 pub mod credibility;
 mod export;
 pub mod figures;
@@ -9,7 +10,6 @@ mod page;
 pub mod power;
 pub mod rank;
 mod report;
-mod targets;
 mod text;
 pub mod validate;
 

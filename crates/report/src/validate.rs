@@ -4,9 +4,13 @@
 
 mod figures;
 mod patients;
+mod points;
 mod prediction;
+mod section;
+mod targets;
 mod text;
 
+use reseed_stats::cells::{CellEvent, Cells};
 use reseed_stats::curve::{Curve, cumulative_incidence, kaplan_meier, survival_quantile};
 use reseed_stats::distribution::CRITICAL_95;
 use reseed_stats::validation::{
@@ -17,13 +21,15 @@ use reseed_stats::{Cause, Estimate, ExitKind, RiskTable, Tally};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::cohort::{Cohort, CohortRow};
-use crate::compare::bin_at;
+use crate::cohort::Cohort;
+use crate::courses::{Courses, LOCAL, RECURRENCE};
 use crate::report::Group;
-use crate::targets::{Compared, Courses, LOCAL, RECURRENCE};
 use crate::{YEAR_DAYS, finite};
 pub use patients::{Lines, Patients, PatientsError, Predicted};
+use points::{PointCurves, Points};
 use prediction::Prediction;
+pub(crate) use section::Validated;
+pub use targets::{ValidatedTarget, ValidatedTargets};
 
 /// Groups by predicted risk.
 const RISK_GROUPS: usize = 5;
@@ -79,6 +85,21 @@ impl Outcome {
             Self::Death => None,
         }
     }
+
+    /// What it is among the events that blocks keep.
+    const fn cell_events(self) -> &'static [CellEvent] {
+        match self {
+            Self::Local => &[CellEvent::Local],
+            Self::Distant => &[CellEvent::Distant],
+            Self::Recurrence => &[CellEvent::Local, CellEvent::Distant],
+            Self::Rfs => &[
+                CellEvent::Local,
+                CellEvent::Distant,
+                CellEvent::DeathWithoutRecurrence,
+            ],
+            Self::Death => &[CellEvent::CancerDeath, CellEvent::OtherDeath],
+        }
+    }
 }
 
 /// A result, and what it is set against.
@@ -101,13 +122,16 @@ pub struct ValidateInput<'a> {
     pub strata: &'a [String],
     /// Edges of the time bins, days from resection.
     pub edges_days: &'a [f64],
-    /// Classes of patients that published incidences may be of.
+    /// Classes of patients that published quantities may be of.
     pub groups: &'a [Group],
+    /// Events and time at risk at every point of the uncertain parameters, if they are a sample of
+    /// what these may be.
+    pub points: Option<&'a [Cells]>,
     /// When to judge predictions, days from resection.
     pub times_days: &'a [f64],
     /// Patients who were followed.
     pub patients: Option<&'a Patients>,
-    /// Published incidences.
+    /// Published quantities.
     pub targets: Option<&'a Cohort>,
 }
 
@@ -143,9 +167,12 @@ pub struct Validation {
     pub digest: String,
     /// Name of the arm whose courses are the predictions.
     pub arm: String,
+    /// Points of the uncertain parameters that medians and bands go over; `null` if the result has
+    /// none.
+    pub points: Option<u64>,
     /// Predictions for patients who were followed; `null` if none were given.
     pub cohort: Option<ValidatedCohort>,
-    /// Published incidences beside the model's; `null` if none were given.
+    /// Published quantities beside the model's; `null` if none were given.
     pub targets: Option<ValidatedTargets>,
     #[serde(skip)]
     curves: Vec<GroupCurves>,
@@ -183,6 +210,12 @@ pub struct ValidatedTime {
     pub time_years: f64,
     /// Predicted cumulative incidence, the mean over the patients.
     pub predicted: Option<f64>,
+    /// Median of the same over the points of the uncertain parameters; `null` if the result has none.
+    pub predicted_median: Option<f64>,
+    /// Lower end of the central 95 % of the points, less the noise.
+    pub predicted_lower: Option<f64>,
+    /// Upper end of the same.
+    pub predicted_upper: Option<f64>,
     /// Cumulative incidence seen (Aalen–Johansen).
     pub observed: Option<f64>,
     /// Its standard error.
@@ -265,50 +298,6 @@ pub struct ValidatedGroup {
     pub observed_upper: Option<f64>,
 }
 
-/// Published incidences beside the model's.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ValidatedTargets {
-    /// Name of the file.
-    pub name: String,
-    /// Incidences that the result has too.
-    pub compared: usize,
-    /// Those of them in whose interval the model's value lies.
-    pub inside: usize,
-    /// Their share.
-    pub inside_share: Option<f64>,
-    /// The incidences.
-    pub rows: Vec<ValidatedTarget>,
-    /// Incidences that the result does not have: of other strata, or beyond its follow-up.
-    pub left_out: Vec<String>,
-}
-
-/// An incidence that was published, and the model's.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ValidatedTarget {
-    /// Whose it is.
-    pub stratum: String,
-    /// Kind of first event: `local`, `distant`, `recurrence` or `death_without_recurrence`.
-    pub event: &'static str,
-    /// Years from resection.
-    pub time_years: f64,
-    /// The model's cumulative incidence.
-    pub model: Option<f64>,
-    /// Lower end of the interval that the number of virtual patients leaves.
-    pub model_lower: Option<f64>,
-    /// Upper end of the same.
-    pub model_upper: Option<f64>,
-    /// The cohort's cumulative incidence.
-    pub observed: f64,
-    /// Lower end of its interval.
-    pub observed_lower: f64,
-    /// Upper end of the same.
-    pub observed_upper: f64,
-    /// Whether the model's value lies in the cohort's interval.
-    pub inside: bool,
-    /// Where the cohort's was seen.
-    pub source: String,
-}
-
 /// What was predicted for a group and what was seen, over time.
 #[derive(Debug, Clone, PartialEq)]
 struct GroupCurves {
@@ -317,7 +306,15 @@ struct GroupCurves {
     /// By time.
     at_risk: Vec<u64>,
     observed: Vec<Estimate>,
-    predicted: Vec<f64>,
+    predicted: Vec<TimePoint>,
+}
+
+/// A value at a time, with its interval or band; not finite where there is none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct TimePoint {
+    years: f64,
+    value: f64,
+    interval: (f64, f64),
 }
 
 /// Sets a result against cohorts.
@@ -331,18 +328,25 @@ pub fn validate(input: &ValidateInput<'_>) -> Result<Validation, ValidateError> 
         arm: input.arm,
         edges_years: &edges_years,
     };
+    let points = input.points.map(|cells| Points {
+        cells,
+        arm: input.arm,
+    });
     let mut validation = Validation {
         trial: input.trial.to_owned(),
         title: input.title.to_owned(),
         seed: input.seed,
         digest: input.digest.to_owned(),
         arm: input.arms[input.arm].clone(),
+        points: input.points.map(|cells| cells.len() as u64),
         cohort: None,
-        targets: input.targets.map(|cohort| targets(input, &courses, cohort)),
+        targets: input
+            .targets
+            .map(|cohort| targets::targets(input, &courses, points, cohort)),
         curves: Vec::new(),
     };
     if let Some(patients) = input.patients {
-        let judge = Judge::new(input, &courses, patients);
+        let judge = Judge::new(input, &courses, points, patients);
         validation.cohort = Some(judge.cohort(input.times_days)?);
         let last = input.times_days.iter().copied().fold(0.0, f64::max);
         validation.curves = judge.curves(last / YEAR_DAYS);
@@ -358,12 +362,18 @@ struct Judge<'a> {
     null: Curve,
     /// By stratum.
     predictions: Vec<Prediction>,
+    points: Option<Points<'a>>,
     strata: &'a [String],
     edges: &'a [f64],
 }
 
 impl<'a> Judge<'a> {
-    fn new(input: &ValidateInput<'a>, courses: &Courses<'a>, patients: &'a Patients) -> Self {
+    fn new(
+        input: &ValidateInput<'a>,
+        courses: &Courses<'a>,
+        points: Option<Points<'a>>,
+        patients: &'a Patients,
+    ) -> Self {
         let followed = patients.rows.iter().map(|row| row.followed);
         let cohort = Judged::new(followed.collect());
         let strata = 0..input.strata.len();
@@ -373,6 +383,7 @@ impl<'a> Judge<'a> {
             null: cumulative_incidence(&risk_table(cohort.patients()), 0),
             cohort,
             predictions: strata.map(prediction).collect(),
+            points,
             strata: input.strata,
             edges: courses.edges_years,
         }
@@ -451,10 +462,16 @@ impl<'a> Judge<'a> {
         let brier_null = brier_score(&self.cohort, years, |_| observed.value);
         let (integrated, integrated_null) = self.integrated_brier(years);
         let events = self.calibration(years);
+        let everybody: Vec<usize> = (0..risks.len()).collect();
+        let over_points = self.over_points(&everybody);
+        let band = over_points.and_then(|curves| curves.band(years));
         ValidatedTime {
             time_days: years * YEAR_DAYS,
             time_years: years,
             predicted: finite(predicted),
+            predicted_median: band.map(|band| band.median),
+            predicted_lower: band.map(|band| band.lower),
+            predicted_upper: band.map(|band| band.upper),
             observed: finite(observed.value),
             observed_standard_error: finite(observed.standard_error),
             observed_lower: finite(lower),
@@ -594,91 +611,50 @@ impl<'a> Judge<'a> {
             let followed = |patient: &&usize| self.cohort.patients()[**patient].time >= *time;
             members.iter().filter(followed).count() as u64
         };
-        let predicted = |time: &f64| {
-            mean(
-                members
-                    .iter()
-                    .map(|patient| self.prediction(*patient).risk(*time)),
-            )
-        };
         GroupCurves {
             label,
             at_risk: times.iter().map(at_risk).collect(),
             observed: times.iter().map(|time| incidence.at(*time)).collect(),
-            predicted: times.iter().map(predicted).collect(),
+            predicted: self.predicted(members, times),
             times: times.to_vec(),
         }
+    }
+
+    /// What is predicted for these patients on average: over the points, if there are any, by half-year
+    /// until the last time, otherwise at all times.
+    fn predicted(&self, members: &[usize], times: &[f64]) -> Vec<TimePoint> {
+        if let Some(over_points) = self.over_points(members) {
+            let last = times.last().copied().unwrap_or(0.0);
+            let mut points = over_points.model();
+            points.retain(|point| point.years <= last);
+            return points;
+        }
+        let risk = |time| {
+            let risks = members
+                .iter()
+                .map(|patient| self.prediction(*patient).risk(time));
+            TimePoint {
+                years: time,
+                value: mean(risks),
+                interval: (f64::NAN, f64::NAN),
+            }
+        };
+        times.iter().copied().map(risk).collect()
+    }
+
+    /// The same at every point of what is uncertain.
+    fn over_points(&self, members: &[usize]) -> Option<PointCurves> {
+        let points = self.points.as_ref()?;
+        let mut shares = vec![0.0; self.strata.len()];
+        for patient in members {
+            shares[self.patients.rows[*patient].stratum] += 1.0 / members.len() as f64;
+        }
+        let kinds = self.patients.outcome.cell_events();
+        Some(PointCurves::mixed(points, &shares, kinds))
     }
 }
 
 fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     let number = values.len() as f64;
     values.sum::<f64>() / number
-}
-
-fn targets(input: &ValidateInput<'_>, courses: &Courses<'_>, cohort: &Cohort) -> ValidatedTargets {
-    let mut rows = Vec::new();
-    let mut left_out = Vec::new();
-    for row in &cohort.rows {
-        match compared(input, courses, row) {
-            Some(compared) => rows.push(target(&compared)),
-            None => left_out.push(described(row)),
-        }
-    }
-    let inside = rows.iter().filter(|row| row.inside).count();
-    ValidatedTargets {
-        name: cohort.name.clone(),
-        compared: rows.len(),
-        inside,
-        inside_share: finite(inside as f64 / rows.len() as f64),
-        rows,
-        left_out,
-    }
-}
-
-fn compared<'a>(
-    input: &ValidateInput<'_>,
-    courses: &Courses<'_>,
-    cohort: &'a CohortRow,
-) -> Option<Compared<'a>> {
-    let group = (input.groups.iter()).find(|group| group.is_called(&cohort.stratum))?;
-    let bin = bin_at(courses.edges_years, cohort.years)?;
-    let model = courses.incidence(&group.strata, cohort.event, bin);
-    model
-        .value
-        .is_finite()
-        .then_some(Compared { cohort, model })
-}
-
-fn target(compared: &Compared<'_>) -> ValidatedTarget {
-    let (lower, upper) = compared.model_interval();
-    let cohort = compared.cohort;
-    ValidatedTarget {
-        stratum: cohort.stratum.clone(),
-        event: cohort.event.name(),
-        time_years: cohort.years,
-        model: finite(compared.model.value),
-        model_lower: finite(lower),
-        model_upper: finite(upper),
-        observed: cohort.value,
-        observed_lower: cohort.lower,
-        observed_upper: cohort.upper,
-        inside: compared.inside(),
-        source: cohort.source.clone(),
-    }
-}
-
-/// What an incidence is of, in words.
-fn described(row: &CohortRow) -> String {
-    let CohortRow {
-        stratum,
-        event,
-        years,
-        ..
-    } = row;
-    format!(
-        "{}, {stratum}, {}",
-        event.name(),
-        crate::text::years(*years)
-    )
 }

@@ -169,6 +169,7 @@ impl Bench {
             strata: &self.layout.strata,
             edges_days: &EDGES_DAYS,
             groups: &[everybody],
+            points: None,
             times_days: &[EDGES_DAYS[4]],
             patients: patients.as_ref(),
             targets: targets.as_ref(),

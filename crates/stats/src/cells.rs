@@ -3,6 +3,8 @@
 
 use thiserror::Error;
 
+use crate::estimate::Estimate;
+use crate::hazard::{IntervalHazard, interval_hazard};
 use crate::records::{RecordColumn, RecordValues};
 
 /// Days of a half-year.
@@ -187,6 +189,97 @@ impl Cells {
     }
 }
 
+/// Patients of some strata in an arm, taken together.
+#[derive(Debug, Clone, Copy)]
+pub struct CellGroup<'a> {
+    /// The cells.
+    pub cells: &'a Cells,
+    /// Position of the arm.
+    pub arm: usize,
+    /// Positions of the strata.
+    pub strata: &'a [usize],
+}
+
+impl CellGroup<'_> {
+    /// Events of these kinds in a half-year, counted from 0.
+    pub fn events(&self, kinds: &[CellEvent], half_year: usize) -> f64 {
+        let of = |kind: &CellEvent| self.events_of(*kind, half_year);
+        kinds.iter().map(of).sum()
+    }
+
+    /// Days in a risk set during a half-year, counted from 0.
+    pub fn days(&self, risk: Risk, half_year: usize) -> f64 {
+        (self.strata.iter())
+            .map(|stratum| self.cells.days(self.arm, *stratum, half_year, risk))
+            .sum()
+    }
+
+    /// Patients under observation in the first half-year, nearly all who are enrolled.
+    pub fn patients(&self) -> f64 {
+        self.days(Risk::Alive, 0) / HALF_YEAR_DAYS
+    }
+
+    /// Cumulative incidence of these kinds, which end one risk set, at the start and by the end of each
+    /// half-year, from the rates of all events that end it. The error is that of a share of the patients.
+    /// Unknown without patients.
+    ///
+    /// # Panics
+    /// If there are no kinds.
+    pub fn incidences(&self, kinds: &[CellEvent]) -> Vec<Estimate> {
+        let risk = kinds[0].risk();
+        let rivals = CellEvent::ALL
+            .into_iter()
+            .filter(|kind| kind.risk() == risk);
+        let rivals: Vec<CellEvent> = rivals.collect();
+        let patients = self.patients();
+        let estimate = |share: f64| {
+            if patients > 0.0 {
+                Estimate::new(share, share * (1.0 - share) / patients)
+            } else {
+                Estimate::UNKNOWN
+            }
+        };
+        let (mut free, mut incidence) = (1.0, 0.0);
+        let mut estimates = vec![estimate(0.0)];
+        for half_year in 0..self.cells.shape.half_years {
+            let days = self.days(risk, half_year);
+            let all = self.events(&rivals, half_year);
+            if days > 0.0 && all > 0.0 {
+                let leaving = -core_math::expm1(-all / days * HALF_YEAR_DAYS);
+                incidence += free * leaving * self.events(kinds, half_year) / all;
+                free *= 1.0 - leaving;
+            }
+            estimates.push(estimate(incidence));
+        }
+        estimates
+    }
+
+    /// Hazards of these kinds, which end one risk set, in every half-year: events per year.
+    ///
+    /// # Panics
+    /// If there are no kinds.
+    pub fn hazards(&self, kinds: &[CellEvent]) -> Vec<IntervalHazard> {
+        let risk = kinds[0].risk();
+        let hazard = |half_year: usize| {
+            let span = (half_year as f64 / 2.0, (half_year + 1) as f64 / 2.0);
+            let counts = self.strata.iter().flat_map(|stratum| {
+                let events = |kind| self.cells.events(self.arm, *stratum, half_year, kind);
+                kinds.iter().map(move |kind| u64::from(events(*kind)))
+            });
+            let years = self.days(risk, half_year) / (2.0 * HALF_YEAR_DAYS);
+            interval_hazard(span, counts.sum(), years)
+        };
+        (0..self.cells.shape.half_years).map(hazard).collect()
+    }
+
+    fn events_of(&self, kind: CellEvent, half_year: usize) -> f64 {
+        let counts = self.strata.iter();
+        counts
+            .map(|stratum| f64::from(self.cells.events(self.arm, *stratum, half_year, kind)))
+            .sum()
+    }
+}
+
 /// Takes patients one by one.
 #[derive(Debug, Clone)]
 pub struct CellCounts {
@@ -320,5 +413,51 @@ mod tests {
         let other = CellShape { arms: 3, ..SHAPE };
         assert_eq!(Cells::read(other, &columns), Err(CellsError(other)));
         assert_eq!(Cells::read(SHAPE, &columns[..1]), Err(CellsError(SHAPE)));
+    }
+
+    #[test]
+    fn incidences_and_hazards_come_of_the_rates_of_strata_together() {
+        let mut counts = CellCounts::new(SHAPE);
+        // Of ten patients one has a local recurrence in the middle of the first half-year and one dies
+        // in the middle of the second.
+        let middle = HALF_YEAR_DAYS / 2.0;
+        let exits = [
+            (0, Some(CellEvent::Local), middle),
+            (1, Some(CellEvent::DeathWithoutRecurrence), 3.0 * middle),
+        ];
+        for (stratum, event, days) in exits {
+            counts.add(0, stratum, Risk::Unrecurred, (event, days));
+        }
+        for stratum in [0, 0, 0, 0, 1, 1, 1, 1] {
+            counts.add(0, stratum, Risk::Unrecurred, (None, 9.0 * HALF_YEAR_DAYS));
+        }
+        for stratum in [0, 0, 0, 0, 0, 1, 1, 1, 1, 1] {
+            counts.add(0, stratum, Risk::Alive, (None, 9.0 * HALF_YEAR_DAYS));
+        }
+        let cells = counts.finish();
+        let group = |strata| CellGroup {
+            cells: &cells,
+            arm: 0,
+            strata,
+        };
+        let both = group(&[0, 1]);
+        assert_eq!(both.patients(), 10.0);
+        let local = both.incidences(&[CellEvent::Local]);
+        let expected = 1.0 - core_math::exp(-1.0 / 9.5);
+        assert_eq!(local.len(), 5);
+        assert_eq!(local[0].value, 0.0);
+        assert!((local[1].value - expected).abs() < 1e-12, "{local:?}");
+        assert_eq!(local[4], local[1]);
+        let error = (expected * (1.0 - expected) / 10.0).sqrt();
+        assert!((local[1].standard_error - error).abs() < 1e-12);
+        let dead = both.incidences(&[CellEvent::DeathWithoutRecurrence])[4].value;
+        let expected = (1.0 - expected) * (1.0 - core_math::exp(-1.0 / 8.5));
+        assert!((dead - expected).abs() < 1e-12, "{dead}");
+        let hazards = both.hazards(&[CellEvent::Local, CellEvent::Distant]);
+        assert_eq!(hazards[1].span, (0.5, 1.0));
+        assert_eq!(hazards[0].events, 1);
+        assert!((hazards[0].rate.value - 1.0 / 4.75).abs() < 1e-12);
+        let nobody = group(&[2]).incidences(&[CellEvent::Local]);
+        assert!(nobody[3].value.is_nan());
     }
 }

@@ -1,5 +1,6 @@
 //! Integer tallies that merge exactly, and the estimators on them.
 mod apart;
+pub mod band;
 pub mod cells;
 pub mod coupled;
 pub mod curve;

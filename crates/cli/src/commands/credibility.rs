@@ -153,7 +153,7 @@ fn validation(
     if cohorts.patients.is_none() && cohorts.targets.is_none() {
         return Ok(None);
     }
-    validate::validation(cohorts, trial, file, trial.scenario.control).map(Some)
+    validate::validation(cohorts, &args.file, file, trial, trial.scenario.control).map(Some)
 }
 
 /// The ranking that was given, or that of the result itself if its parameters were uncertain.

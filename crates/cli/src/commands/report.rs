@@ -9,6 +9,7 @@ use reseed_results::read_result;
 use reseed_trial::{Strata, Trial};
 
 use crate::args;
+use crate::commands::validate::{self, Against};
 use crate::exit::Failure;
 use crate::figures;
 use crate::findings::findings;
@@ -20,8 +21,6 @@ use crate::whole::{self, Readers};
 /// What the beginning of every report has.
 const MARK: &str = "<meta name=\"generator\" content=\"reseed report\">";
 const MARK_WITHIN_BYTES: u64 = 4096;
-/// Longest file of incidences, bytes. Real ones have some thousand.
-const COHORT_BYTES_MAX: u64 = 1 << 20;
 
 pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failure> {
     let out = args
@@ -37,9 +36,17 @@ pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failur
     let file = read_result(&args.file)?;
     let trial = identity::described(&file)?;
     let cohort = match &args.cohort {
-        Some(path) => Some(read_cohort(path)?),
+        Some(path) => Some(validate::read_cohort(path)?),
         None => Cohort::built_in(&trial.name),
     };
+    let against = Against {
+        arm: trial.scenario.control,
+        patients: args.patients.as_deref(),
+        endpoint: &args.endpoint,
+        targets: cohort.as_ref(),
+        years: &args.years,
+    };
+    let validation = validate::validated(&args.file, &file, &trial, &against)?;
     let file_name = args.file.file_name().unwrap_or_default().to_string_lossy();
     let report = Report::of(&ReportInput {
         file: &file,
@@ -50,7 +57,7 @@ pub(crate) fn report(args: &args::Report, chatter: Chatter) -> Result<(), Failur
         groups: &groups(&trial.strata),
         times_days: &source::compared_days(&args.years, &trial),
         primary: primary(&trial),
-        cohort: cohort.as_ref(),
+        validation: &validation,
         findings: &findings(&args.file, &file, &trial)?,
     })
     .map_err(|error| match error {
@@ -113,12 +120,6 @@ pub(crate) fn groups(strata: &Strata) -> Vec<Group> {
         }));
     }
     groups
-}
-
-pub(crate) fn read_cohort(path: &Path) -> Result<Cohort, Failure> {
-    let text = source::cohort(path, COHORT_BYTES_MAX)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Cohort::parse(&name, &text).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// A file may be replaced if its beginning has the mark of what is to be written.

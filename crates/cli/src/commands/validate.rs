@@ -5,8 +5,9 @@ use std::path::Path;
 use reseed_report::{
     Cohort, Group, Outcome, Patients, Predicted, ValidateInput, Validation, validate as judge,
 };
-use reseed_results::{ResultFile, read_result};
-use reseed_trial::{DAYS_PER_YEAR, Trial};
+use reseed_results::{ResultFile, read_blocks, read_result};
+use reseed_stats::cells::Cells;
+use reseed_trial::{DAYS_PER_YEAR, Design, Trial};
 
 use crate::args::{Cohorts, Validate};
 use crate::commands::report;
@@ -16,6 +17,8 @@ use crate::{figures, identity, source};
 
 /// Longest file of patients, bytes: some millions of them.
 const PATIENTS_BYTES_MAX: u64 = 1 << 28;
+/// Longest file of published quantities, bytes. Real ones have some thousand.
+const TARGETS_BYTES_MAX: u64 = 1 << 20;
 
 pub(crate) fn validate(args: &Validate) -> Result<(), Failure> {
     if let Some(folder) = &args.figures
@@ -29,7 +32,7 @@ pub(crate) fn validate(args: &Validate) -> Result<(), Failure> {
         Some(name) => source::arm(&trial, name)?,
         None => trial.scenario.control,
     };
-    let validation = validation(&args.cohorts, &trial, &file, arm)?;
+    let validation = validation(&args.cohorts, &args.file, &file, &trial, arm)?;
     if let Some(folder) = &args.figures {
         figures::write(folder, validation.figures().iter())?;
     }
@@ -40,18 +43,48 @@ pub(crate) fn validate(args: &Validate) -> Result<(), Failure> {
     }
 }
 
-/// Sets an arm of a result against cohorts.
+/// Sets an arm of the result in a file against the cohorts of the command line.
 pub(crate) fn validation(
     cohorts: &Cohorts,
-    trial: &Trial,
+    path: &Path,
     file: &ResultFile,
+    trial: &Trial,
     arm: usize,
 ) -> Result<Validation, Failure> {
-    let patients = cohorts.patients.as_deref();
-    let patients = patients.map(|path| read_patients(path, &cohorts.endpoint, trial, file));
-    let patients = patients.transpose()?;
-    let targets = cohorts.targets.as_deref().map(report::read_cohort);
-    let targets: Option<Cohort> = targets.transpose()?;
+    let targets = cohorts.targets.as_deref().map(read_cohort).transpose()?;
+    let against = Against {
+        arm,
+        patients: cohorts.patients.as_deref(),
+        endpoint: &cohorts.endpoint,
+        targets: targets.as_ref(),
+        years: &cohorts.years,
+    };
+    validated(path, file, trial, &against)
+}
+
+/// What a result is set against, and when.
+pub(crate) struct Against<'a> {
+    /// The arm whose courses are predictions.
+    pub(crate) arm: usize,
+    /// File of patients who were followed.
+    pub(crate) patients: Option<&'a Path>,
+    /// What they were followed for.
+    pub(crate) endpoint: &'a str,
+    /// Published quantities.
+    pub(crate) targets: Option<&'a Cohort>,
+    /// When to judge; empty for the times of the trial that the cohort reaches.
+    pub(crate) years: &'a [f64],
+}
+
+/// Sets the result in a file against cohorts.
+pub(crate) fn validated(
+    path: &Path,
+    file: &ResultFile,
+    trial: &Trial,
+    against: &Against<'_>,
+) -> Result<Validation, Failure> {
+    let read = |path| read_patients(path, against.endpoint, trial, file);
+    let patients = against.patients.map(read).transpose()?;
     judge(&ValidateInput {
         trial: &trial.name,
         title: &trial.title,
@@ -59,15 +92,38 @@ pub(crate) fn validation(
         digest: &file.digest.to_string(),
         tally: &file.tally,
         arms: &file.layout.arms,
-        arm,
+        arm: against.arm,
         strata: &file.layout.strata,
         edges_days: &file.layout.edges_days,
         groups: &groups(trial),
-        times_days: &times_days(&cohorts.years, trial, file, patients.as_ref()),
+        points: read_points(path, trial)?.as_deref(),
+        times_days: &times_days(against.years, trial, file, patients.as_ref()),
         patients: patients.as_ref(),
-        targets: targets.as_ref(),
+        targets: against.targets,
     })
     .map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// What every point of the uncertain parameters has, if the run kept it and the points are a sample
+/// of what the parameters may be, which trajectories of Morris's are not.
+fn read_points(path: &Path, trial: &Trial) -> Result<Option<Vec<Cells>>, Failure> {
+    let design = trial.uncertainty.as_ref().map(|plan| plan.design);
+    let Some(shape) = trial
+        .cell_shape()
+        .filter(|_| design != Some(Design::Morris))
+    else {
+        return Ok(None);
+    };
+    let cells = Cells::read(shape, &read_blocks(path)?);
+    cells
+        .map(Some)
+        .map_err(|error| Failure::File(format!("{}: {error}", path.display())))
+}
+
+pub(crate) fn read_cohort(path: &Path) -> Result<Cohort, Failure> {
+    let text = source::cohort(path, TARGETS_BYTES_MAX)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Cohort::parse(&name, &text).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 fn read_patients(

@@ -197,6 +197,100 @@ fn targets_are_inside_or_not() {
 }
 
 #[test]
+fn peaks_of_hazards_are_targets_too() {
+    let bench = bench();
+    let text = "stratum,event,quantity,years,value,lower,upper,source\n\
+                all,recurrence,hazard_peak_years,,1.5,0.0,20.0,here\n\
+                nodes 1-3; nodes 4+,distant,hazard_peak_years,,1.5,0.0,20.0,here\n\
+                nodes 0,local,incidence,5,0.1,0.0,1.0,here\n";
+    fs::write(bench.path("peaks.csv"), text).expect("room");
+    let line = "validate strata.h5 --targets peaks.csv --figures figures";
+    let found = bench.ok(&format!("{line} --json")).json();
+    let rows = found["targets"]["rows"].as_array().expect("rows").clone();
+    assert_eq!(found["targets"]["inside"], 3, "{found}");
+    for row in &rows[..2] {
+        assert!(row["time_years"].is_null(), "{row}");
+        let (lower, upper) = (&row["model_lower"], &row["model_upper"]);
+        let peak = number(&row["model"]);
+        assert!(
+            (0.1..6.0).contains(&peak) && within(peak, lower, upper),
+            "{row}"
+        );
+        assert!(row["median"].is_null() && found["points"].is_null());
+    }
+    let text = bench.ok(line).stdout;
+    assert!(text.contains("peak of the hazard, years"), "{text}");
+    assert!(text.contains("distant, nodes 1-3; nodes 4+"), "{text}");
+    let list = fs::read_to_string(bench.path("figures/figures.csv")).expect("a list");
+    assert!(
+        list.contains("calibration-peaks") && list.contains("curve-local-nodes-0"),
+        "{list}"
+    );
+}
+
+#[test]
+fn over_points_there_are_bands_also_in_the_report() {
+    let bench = Bench::new();
+    let trial = "base = \"breast\"\nname = \"points\"\narms_only = [\"control\"]\n\
+                 [run]\nblock_patients = 300\n[strata]\nnodes = [0]\n[uncertainty]\n\
+                 design = \"sobol\"\npoints = 8\nhalf_years = 24\n[uncertainty.priors]\n\
+                 local_treatment.residual_foci = { min = 0.05, max = 1.0, log = true }\n";
+    fs::write(bench.path("points.toml"), trial).expect("room");
+    bench.ok("run points.toml");
+    let targets = "stratum,event,years,value,lower,upper,source\n\
+                   all,local,5,0.2,0.05,0.4,here\nnodes 0,local,2.25,0.2,0.05,0.4,here\n\
+                   nodes 0,local,15,0.2,0.05,0.4,here\n";
+    fs::write(bench.path("targets.csv"), targets).expect("room");
+    let patients = "years,event,nodes\n1.5,local,0\n6,none,0\n3,distant,2\n7,none,4\n";
+    fs::write(bench.path("mine.csv"), patients).expect("room");
+    let line = "--patients mine.csv --endpoint local --years 5";
+    let found = bench
+        .ok(&format!(
+            "validate points.h5 --targets targets.csv {line} --json"
+        ))
+        .json();
+    assert_eq!(found["points"], 8);
+    let rows = found["targets"]["rows"].as_array().expect("rows");
+    for row in &rows[..2] {
+        let (lower, upper) = (&row["median_lower"], &row["median_upper"]);
+        // Residual foci make local recurrences, and the points differ in them.
+        assert!(within(number(&row["median"]), lower, upper), "{row}");
+        assert!(within(number(&row["model"]), lower, upper), "{row}");
+        assert!(number(upper) - number(lower) > 0.02, "{row}");
+        assert!((0.0..1.0).contains(&number(&row["noise_share"])), "{row}");
+    }
+    // Half-years are kept for twelve years alone.
+    assert!(rows[2]["median"].is_null() && rows[2]["model"].is_number());
+    let time = &found["cohort"]["times"][0];
+    let (lower, upper) = (&time["predicted_lower"], &time["predicted_upper"]);
+    assert!(within(number(&time["predicted"]), lower, upper), "{time}");
+
+    bench.ok(&format!(
+        "report points.h5 --cohort targets.csv {line} --figures figures"
+    ));
+    let page = fs::read_to_string(bench.path("points.html")).expect("a page");
+    for says in [
+        "<h2 id=\"validation\">Validation</h2>",
+        "mine.csv: 4 patients",
+        "Harrell&#39;s C (SE)",
+        "over 8 points of the uncertain parameters",
+        "median and 95 % of 8 points",
+    ] {
+        assert!(page.contains(says), "no {says}");
+    }
+    let list = fs::read_to_string(bench.path("figures/figures.csv")).expect("a list");
+    for name in [
+        "curves-all-patients",
+        "curve-local-all",
+        "calibration-local",
+        "flow",
+    ] {
+        assert!(list.contains(name), "no {name} in {list}");
+    }
+    bench.fails("report points.h5 --endpoint local", 2, &["--patients"]);
+}
+
+#[test]
 fn what_is_wrong_is_told() {
     let bench = bench();
     let fails = |text: &str, options: &str, says: &[&str]| {
@@ -238,6 +332,11 @@ fn what_is_wrong_is_told() {
         "--arm nobody",
         &["no arm `nobody`"],
     );
+    let peak = "stratum,event,quantity,years,value,lower,upper,source\n\
+                all,local,hazard_peak_years,5,1,0.5,2,here\n";
+    fs::write(bench.path("peak.csv"), peak).expect("room");
+    let says = ["cohort peak.csv, line 2", "nothing in the column years"];
+    bench.fails("validate strata.h5 --targets peak.csv", 2, &says);
     bench.fails("validate strata.h5", 2, &["--patients", "--targets"]);
     bench.fails(
         "validate strata.h5 --patients absent.csv",

@@ -221,23 +221,27 @@ fn targets_table(targets: &ValidatedTargets) -> CredibilityTable {
     let mut table = Table::new(&[
         "first event",
         "patients",
-        "years",
-        "model, percent (95 % CI)",
-        "cohort, percent (95 % CI)",
+        "quantity",
+        "model (95 % CI)",
+        "cohort (95 % CI)",
         "inside",
         "source",
     ]);
     for row in &targets.rows {
-        let percent = |value, lower, upper| {
-            let interval = range(lower, upper, 100.0, 1);
-            format!("{} ({interval})", fixed(value, 100.0, 1))
+        let (quantity, scale, decimals) = match row.time_years {
+            Some(time) => (format!("percent by {}", years(time)), 100.0, 1),
+            None => ("peak of the hazard, years".to_owned(), 1.0, 2),
+        };
+        let with_interval = |value, lower, upper| {
+            let interval = range(lower, upper, scale, decimals);
+            format!("{} ({interval})", fixed(value, scale, decimals))
         };
         table.push([
             row.event.replace('_', " "),
             row.stratum.clone(),
-            row.time_years.to_string(),
-            percent(row.model, row.model_lower, row.model_upper),
-            percent(
+            quantity,
+            with_interval(row.model, row.model_lower, row.model_upper),
+            with_interval(
                 Some(row.observed),
                 Some(row.observed_lower),
                 Some(row.observed_upper),
@@ -246,7 +250,7 @@ fn targets_table(targets: &ValidatedTargets) -> CredibilityTable {
             row.source.clone(),
         ]);
     }
-    CredibilityTable::new(format!("Published incidences ({})", targets.name), table)
+    CredibilityTable::new(format!("Published quantities ({})", targets.name), table)
 }
 
 /// Every measure, as `reseed validate` prints it.

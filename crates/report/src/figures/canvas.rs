@@ -188,6 +188,15 @@ impl Frame {
     }
 }
 
+/// A small circle around a point.
+pub(crate) fn circle(x: f64, y: f64) -> String {
+    format!(
+        "M{} {}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z",
+        Number(x - 4.0),
+        Number(y)
+    )
+}
+
 /// A path through points.
 pub(crate) fn path(points: impl IntoIterator<Item = (f64, f64)>) -> String {
     let mut path = String::new();

@@ -3,7 +3,7 @@
 use reseed_plot::Axis;
 use serde::Serialize;
 
-use super::canvas::{Anchor, Canvas, Frame, Number, path, width};
+use super::canvas::{Anchor, Canvas, Frame, Number, circle, path, width};
 use super::{Figure, Table, exact, fixed, style, with_interval};
 use crate::text::grouped;
 
@@ -35,7 +35,7 @@ pub struct CurvePlot {
     pub decimals: usize,
     /// The least that both axes reach to: x, y.
     pub reach: (f64, f64),
-    /// The curves, all at the same places.
+    /// The curves; all at the same places, if the page's script is to draw them.
     pub curves: Vec<Curve>,
     /// Which of them the others are compared with.
     pub reference: usize,
@@ -50,6 +50,17 @@ pub struct Curve {
     pub label: String,
     /// Its points, in order.
     pub points: Vec<Point>,
+    /// How it is drawn.
+    pub drawn: Drawn,
+}
+
+/// How a curve is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// A line with a band.
+    Line,
+    /// Each point by itself, with its interval.
+    Points,
 }
 
 /// A point of a curve.
@@ -185,17 +196,12 @@ impl CurvePlot {
         canvas.close_group();
         for &index in drawn {
             let curve = &self.curves[index];
-            let known = || curve.points.iter().filter(|point| point.value.is_finite());
-            let place = |point: &Point, value: f64| (FRAME.x(&x, point.x), FRAME.y(&y, value));
-            let upper = known().map(|point| place(point, point.band().1));
-            let lower = known().rev().map(|point| place(point, point.band().0));
             let look = style(index, self.reference);
             canvas.open_group(&format!("{class}-{index} {look}"));
-            canvas.path("band", &(path(upper.chain(lower)) + "z"));
-            canvas.path(
-                "line",
-                &path(known().map(|point| place(point, point.value))),
-            );
+            match curve.drawn {
+                Drawn::Line => curve.draw_line(&mut canvas, &x, &y),
+                Drawn::Points => curve.draw_points(&mut canvas, &x, &y, self.decimals),
+            }
             canvas.close_group();
         }
         canvas.path("cursor", "");
@@ -218,7 +224,12 @@ impl CurvePlot {
         for &index in &self.shown {
             y += LINE;
             canvas.open_group(&style(index, self.reference));
-            canvas.path("line", &format!("M{} {}h22", Number(FRAME.left), Number(y)));
+            match self.curves[index].drawn {
+                Drawn::Line => {
+                    canvas.path("line", &format!("M{} {}h22", Number(FRAME.left), Number(y)));
+                }
+                Drawn::Points => canvas.path("dot hollow", &circle(FRAME.left + 11.0, y)),
+            }
             canvas.close_group();
             let label = &self.curves[index].label;
             canvas.label("name", FRAME.left + 30.0, y, WIDTH - 100.0, label);
@@ -258,11 +269,12 @@ impl CurvePlot {
     fn table(&self) -> Table {
         let mut table = Table::new(&["", &self.x_label, &self.y_label, "at risk"]);
         for curve in &self.curves {
-            for point in curve.points.iter().filter(|point| is_whole(point.x)) {
+            let told = |point: &&Point| curve.drawn == Drawn::Points || is_whole(point.x);
+            for point in curve.points.iter().filter(told) {
                 let at_risk = point.at_risk.map_or("–".into(), grouped);
                 table.push([
                     curve.label.clone(),
-                    format!("{:.0}", point.x),
+                    format!("{}", (point.x * 100.0).round() / 100.0),
                     with_interval(point.value, point.interval, self.decimals),
                     at_risk,
                 ]);
@@ -292,6 +304,44 @@ impl CurvePlot {
 }
 
 impl Curve {
+    fn known(&self) -> impl DoubleEndedIterator<Item = &Point> {
+        let points = self.points.iter();
+        points.filter(|point| point.value.is_finite())
+    }
+
+    fn draw_line(&self, canvas: &mut Canvas, x: &Axis, y: &Axis) {
+        let place = |point: &Point, value: f64| (FRAME.x(x, point.x), FRAME.y(y, value));
+        let upper = self.known().map(|point| place(point, point.band().1));
+        let lower = self.known().rev().map(|point| place(point, point.band().0));
+        canvas.path("band", &(path(upper.chain(lower)) + "z"));
+        canvas.path(
+            "line",
+            &path(self.known().map(|point| place(point, point.value))),
+        );
+    }
+
+    fn draw_points(&self, canvas: &mut Canvas, x: &Axis, y: &Axis, decimals: usize) {
+        for point in self.known() {
+            let (lower, upper) = point.band();
+            let (place, ends) = (
+                FRAME.x(x, point.x),
+                [lower, upper].map(|end| FRAME.y(y, end)),
+            );
+            let whisker = format!("M{} {}V{}", Number(place), Number(ends[0]), Number(ends[1]));
+            canvas.path("whisker", &whisker);
+            let tooltip = format!(
+                "{}: {}",
+                self.label,
+                with_interval(point.value, point.interval, decimals)
+            );
+            canvas.mark(
+                "dot hollow",
+                &circle(place, FRAME.y(y, point.value)),
+                &tooltip,
+            );
+        }
+    }
+
     /// Patients at risk at a place, if that means something.
     fn at_risk(&self, x: f64) -> Option<u64> {
         let found = self.points.iter().find(|point| (point.x - x).abs() < WHOLE);
@@ -421,6 +471,7 @@ mod tests {
                     }
                 })
                 .collect(),
+            drawn: Drawn::Line,
         };
         CurvePlot {
             name: "local".into(),
@@ -455,6 +506,40 @@ mod tests {
             file.contains(">control<") && !file.contains("a &lt;b&gt;"),
             "{file}"
         );
+    }
+
+    #[test]
+    fn single_points_have_their_intervals_and_no_line() {
+        let mut plot = plot();
+        plot.curves[0] = Curve {
+            points: vec![
+                Point {
+                    x: 2.5,
+                    value: 10.0,
+                    interval: (8.0, 12.0),
+                    at_risk: None,
+                },
+                Point {
+                    x: 3.0,
+                    value: f64::NAN,
+                    interval: (f64::NAN, f64::NAN),
+                    at_risk: None,
+                },
+            ],
+            drawn: Drawn::Points,
+            ..plot.curves[0].clone()
+        };
+        let figure = plot.still();
+        let page = figure.embedded();
+        assert_eq!(page.matches("class=\"line\"").count(), 0, "{page}");
+        // One in the drawing and one in the legend.
+        assert_eq!(page.matches("class=\"dot hollow\"").count(), 2, "{page}");
+        assert_eq!(page.matches("class=\"whisker\"").count(), 1, "{page}");
+        assert!(
+            page.contains("<title>control: 10.00 (8.00 to 12.00)</title>"),
+            "{page}"
+        );
+        assert_eq!(figure.table.rows[0][1], "2.5");
     }
 
     #[test]

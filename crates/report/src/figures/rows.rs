@@ -2,7 +2,7 @@
 
 use reseed_plot::Axis;
 
-use super::canvas::{Anchor, Canvas, Frame, Number, rectangle, width};
+use super::canvas::{Anchor, Canvas, Frame, Number, circle, rectangle, width};
 use super::{Figure, Table};
 
 const WIDTH: f64 = 560.0;
@@ -71,12 +71,14 @@ pub enum Look {
     LowBar,
     /// A bar over the interval, in the colour of what is high.
     HighBar,
+    /// A pale bar over the interval, behind other marks.
+    Band,
 }
 
 impl Look {
     fn class(self) -> &'static str {
         match self {
-            Self::Square => "c1",
+            Self::Square | Self::Band => "c1",
             Self::Circle => "c0",
             Self::LowBar => "c6",
             Self::HighBar => "c2",
@@ -132,13 +134,14 @@ impl RowPlot {
             let room = if row.marks.is_empty() { WIDTH } else { labels };
             canvas.label(class, 0.0, y, room, &row.label);
             canvas.text("value", WIDTH, y, Anchor::End, &row.text);
-            let count = row.marks.len() as f64;
-            for (mark, place) in row.marks.iter().zip(0u32..) {
-                let aside = if mark.look.is_bar() {
-                    0.0
-                } else {
-                    6.0 * (f64::from(place) - (count - 1.0) / 2.0)
-                };
+            let (bars, others): (Vec<&Mark>, Vec<&Mark>) =
+                row.marks.iter().partition(|mark| mark.look.is_bar());
+            for bar in bars {
+                bar.draw(&mut canvas, &frame, &axis, y);
+            }
+            let count = others.len() as f64;
+            for (mark, place) in others.into_iter().zip(0u32..) {
+                let aside = 6.0 * (f64::from(place) - (count - 1.0) / 2.0);
                 mark.draw(&mut canvas, &frame, &axis, y + aside);
             }
         }
@@ -169,24 +172,24 @@ impl RowPlot {
 
 impl Look {
     fn is_bar(self) -> bool {
-        matches!(self, Self::LowBar | Self::HighBar)
+        matches!(self, Self::LowBar | Self::HighBar | Self::Band)
     }
 
     fn shape_class(self) -> &'static str {
-        if self == Self::Circle {
-            "dot hollow"
-        } else {
-            "dot"
+        match self {
+            Self::Circle => "dot hollow",
+            Self::Band => "band",
+            Self::Square | Self::LowBar | Self::HighBar => "dot",
         }
+    }
+
+    fn bar_class(self) -> &'static str {
+        if self == Self::Band { "band" } else { "bar" }
     }
 
     fn shape(self, x: f64, y: f64) -> String {
         if self == Self::Circle {
-            format!(
-                "M{} {}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z",
-                Number(x - 4.0),
-                Number(y)
-            )
+            circle(x, y)
         } else {
             rectangle(x - 3.5, y - 3.5, 7.0, 7.0)
         }
@@ -206,7 +209,7 @@ impl Mark {
         });
         if self.look.is_bar() {
             let bar = rectangle(low.min(high), y - 6.5, (high - low).abs(), 13.0);
-            canvas.mark("bar", &bar, &self.tooltip);
+            canvas.mark(self.look.bar_class(), &bar, &self.tooltip);
         } else {
             if low.is_finite() && high.is_finite() {
                 canvas.path(

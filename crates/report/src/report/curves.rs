@@ -7,7 +7,7 @@ use reseed_stats::{Endpoint, RiskTable};
 
 use super::Data;
 use crate::figures::Figure;
-use crate::figures::curves::{AtRisk, Curve, CurvePlot, Point, ScriptData};
+use crate::figures::curves::{AtRisk, Curve, CurvePlot, Drawn, Point, ScriptData};
 
 /// Bandwidth of smoothed hazards, years; less where follow-up is short.
 const BANDWIDTH_YEARS: f64 = 1.0;
@@ -154,6 +154,7 @@ fn plot(data: &Data<'_>, kind: Kind, tables: &[RiskTable]) -> CurvePlot {
     let curves = data.arms.iter().zip(tables).map(|(arm, table)| Curve {
         label: arm.clone(),
         points: points(data, kind.quantity, table),
+        drawn: Drawn::Line,
     });
     CurvePlot {
         name: kind.name.into(),

@@ -1,6 +1,5 @@
 //! A result as figures: one page for people, drawings and tables for papers.
 
-mod calibration;
 mod contrasts;
 mod curves;
 mod outcomes;
@@ -11,8 +10,8 @@ use reseed_results::ResultFile;
 use reseed_stats::{Endpoint, Tally};
 use thiserror::Error;
 
-use crate::cohort::Cohort;
 use crate::figures::{self, Figure};
+use crate::validate::{Validated, Validation};
 use crate::{YEAR_DAYS, compare, text};
 pub(crate) use contrasts::{Forest, Key, Measure};
 pub(crate) use curves::Panel;
@@ -45,8 +44,8 @@ pub struct ReportInput<'a> {
     pub times_days: &'a [f64],
     /// The comparison that matters most.
     pub primary: PrimaryComparison,
-    /// What was seen in patients, if there is anything.
-    pub cohort: Option<&'a Cohort>,
+    /// The control beside what was seen in patients.
+    pub validation: &'a Validation,
     /// What was found about parameters and virtual trials.
     pub findings: &'a Findings,
 }
@@ -129,8 +128,12 @@ pub struct Report {
     pub(crate) causes: Vec<Figure>,
     pub(crate) uncertainty: Vec<Figure>,
     pub(crate) power: Option<Figure>,
+    /// Name of the cohort whose published quantities stand beside the control's.
     pub(crate) cohort: Option<String>,
     pub(crate) calibration: Vec<Figure>,
+    /// Points that bands go over.
+    pub(crate) points: Option<u64>,
+    pub(crate) validation: Option<Validated>,
     pub(crate) provenance: Provenance,
 }
 
@@ -170,8 +173,10 @@ impl Report {
                     .map(|arm| &layout.arms[*arm])
                     .collect::<Vec<_>>(),
             ),
-            cohort: input.cohort.map(|cohort| cohort.name.clone()),
-            calibration: calibration::figures(&data),
+            cohort: (input.validation.targets.as_ref()).map(|targets| targets.name.clone()),
+            calibration: input.validation.target_figures(),
+            points: input.validation.points,
+            validation: input.validation.cohort_section(),
             provenance: Provenance::of(input),
             groups_left_out: data.groups_left_out,
             groups: data.groups,
@@ -187,6 +192,7 @@ impl Report {
     pub fn figures(&self) -> impl Iterator<Item = &Figure> {
         let panels = self.panels.iter().map(|panel| &panel.figure);
         let forests = self.forests.iter().chain(&self.benefits);
+        let validated = self.validation.iter();
         std::iter::once(&self.flow)
             .chain(panels)
             .chain(forests.map(|forest| &forest.figure))
@@ -194,6 +200,7 @@ impl Report {
             .chain(&self.uncertainty)
             .chain(&self.power)
             .chain(&self.calibration)
+            .chain(validated.flat_map(|validated| &validated.figures))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What parameters and the size of a trial change: sensitivities, ranks and power.
 
-use crate::figures::curves::{Curve, CurvePlot, Point};
+use crate::figures::curves::{Curve, CurvePlot, Drawn, Point};
 use crate::figures::heat_map::HeatMap;
 use crate::figures::rows::{Look, Mark, Row, RowPlot};
 use crate::figures::{Figure, Table, exact, fixed, with_interval};
@@ -204,6 +204,7 @@ impl PowerCurve {
         Curve {
             label: self.arm.clone(),
             points: points.collect(),
+            drawn: Drawn::Line,
         }
     }
 }

@@ -4,7 +4,7 @@ use reseed_stats::curve::cumulative_incidence;
 use reseed_stats::{Endpoint, RiskTable};
 
 use super::Outcome;
-use crate::targets::Courses;
+use crate::courses::Courses;
 
 /// An outcome of the virtual patients of a stratum over time.
 #[derive(Debug, Clone, PartialEq)]
