@@ -21,6 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
+TRIAL = HERE / "trial.toml"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TOOLS = ROOT / "target" / "benchmark-tools"
 BEGIN, END = "<!-- numbers: written by measure.py -->", "<!-- end of numbers -->"
@@ -162,7 +163,7 @@ def peak_megabytes(patients):
     """Greatest resident memory of a whole run from trial to result, on all cores."""
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
-            [TARGET / "release" / "reseed", "--quiet", "--no-progress", "run", "breast"]
+            [TARGET / "release" / "reseed", "--quiet", "--no-progress", "run", TRIAL]
             + ["--patients", str(patients), "--out", str(Path(folder) / "memory.h5")],
             stdout=subprocess.DEVNULL,
         )

@@ -1,4 +1,4 @@
-//! Counts the operations that the engine spends on a patient of the breast preset and prints the
+//! Counts the operations that the engine spends on a patient of the benchmarks' trial and prints the
 //! means as JSON, for the floor of the `throughput` benchmark.
 //!
 //! A program of its own because counting slows what it counts: with feature `count` nothing is
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     // Under `cargo test` it is enough that it runs.
     let patients = if options.bench { options.patients } else { 200 };
-    let trial = Trial::preset("breast").ok_or("there is no breast preset")?;
+    let trial = Trial::parse("trial.toml", include_str!("trial.toml"))?;
     let mut engine = Engine::new(&trial, trial.seed);
     let (stop, progress) = (AtomicBool::new(false), AtomicU64::new(0));
     // The first patient also fills tables that the others share.

@@ -10,13 +10,19 @@ use tempfile::TempDir;
 /// The program under test.
 pub(crate) const RESEED: &str = env!("CARGO_BIN_EXE_reseed");
 
-/// A small trial: the breast preset with few patients.
-pub(crate) const TRIAL: &str =
-    "base = \"breast\"\nname = \"small\"\n\n[run]\npatients = 6000\nseed = 11\n";
+/// A small trial: the arms of the breast preset and few patients.
+pub(crate) const TRIAL: &str = concat!(
+    "base = \"breast\"\nname = \"small\"\n",
+    include_str!("disease.toml"),
+    "\n[run]\npatients = 6000\nseed = 11\ncolonies_max = 10_000\n"
+);
 
 /// The same with two arms, whose parts are written in a third of the time.
-const PAIR: &str = "base = \"breast\"\nname = \"pair\"\n\
-     arms_only = [\"control\", \"siltuximab+bms-986253\"]\n\n[run]\npatients = 6000\nseed = 11\n";
+const PAIR: &str = concat!(
+    "base = \"breast\"\nname = \"pair\"\narms_only = [\"control\", \"siltuximab+bms-986253\"]\n",
+    include_str!("disease.toml"),
+    "\n[run]\npatients = 6000\nseed = 11\ncolonies_max = 10_000\n"
+);
 
 /// A folder with trial files.
 pub(crate) struct Bench {

@@ -7,11 +7,14 @@ use serde_json::Value;
 use crate::bench::Bench;
 
 /// Two parameters: one that the cohort's rates fix, one of which they say nothing.
-const PRIORS: &str = "base = \"breast\"\nname = \"small-priors\"\narms_only = [\"control\"]\n\
-     [run]\nblock_patients = 400\n[strata]\nnodes = [0]\n[uncertainty]\ndesign = \"sobol\"\n\
+const PRIORS: &str = concat!(
+    "base = \"breast\"\nname = \"small-priors\"\narms_only = [\"control\"]\n",
+    include_str!("disease.toml"),
+    "[run]\nblock_patients = 400\n[strata]\nnodes = [0]\n[uncertainty]\ndesign = \"sobol\"\n\
      points = 80\nhalf_years = 10\n[uncertainty.priors]\n\
      local_treatment.residual_foci = { min = 0.05, max = 1.0, log = true }\n\
-     homing.mmp1_ceiling = { min = 0.3, max = 0.8 }\n";
+     homing.mmp1_ceiling = { min = 0.3, max = 0.8 }\n"
+);
 
 /// What patients have in whom residual foci are 0.3 on average, about.
 const RATES: &str = "stratum,from_years,until_years,person_years,local\n\

@@ -66,10 +66,13 @@ fn a_result_becomes_a_document_in_every_form() {
 #[test]
 fn calibration_and_ranking_are_taken_in() {
     let bench = bench();
-    let priors = "base = \"breast\"\nname = \"few\"\narms_only = [\"control\", \"siltuximab+bms-986253\"]\n\
-         [run]\nblock_patients = 400\n[strata]\nnodes = [0]\n[uncertainty]\ndesign = \"sobol\"\n\
+    let priors = concat!(
+        "base = \"breast\"\nname = \"few\"\narms_only = [\"control\", \"siltuximab+bms-986253\"]\n",
+        include_str!("disease.toml"),
+        "[run]\nblock_patients = 400\ncolonies_max = 10_000\n[strata]\nnodes = [0]\n[uncertainty]\ndesign = \"sobol\"\n\
          points = 40\nhalf_years = 10\n[uncertainty.priors]\n\
-         local_treatment.residual_foci = { min = 0.05, max = 1.0, log = true }\n";
+         local_treatment.residual_foci = { min = 0.05, max = 1.0, log = true }\n"
+    );
     let rates = "stratum,from_years,until_years,person_years,local\nnodes 0,0,1,1000,40\n\
          nodes 0,1,3,1600,90\n";
     fs::write(bench.path("few.toml"), priors).expect("room");

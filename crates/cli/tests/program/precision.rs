@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::bench::{Bench, count_parts};
+use crate::bench::{Bench, TRIAL, count_parts};
 
 /// The small trial, at most so many patients; about 0.2 points after 25,000 of them.
 const RUN: &str = "run small.toml --patients 60000 --precision 0.2 --out a.h5 --json";
@@ -119,7 +119,7 @@ fn few_patients_in_whom_arms_differ_are_not_precise() {
 #[test]
 fn the_trial_file_may_say_it_and_extending_ignores_it() {
     let bench = Bench::new();
-    let trial = "base = \"breast\"\nname = \"small\"\n\n[run]\npatients = 60000\nseed = 11\nprecision = 0.3\n";
+    let trial = TRIAL.replace("patients = 6000", "patients = 60000\nprecision = 0.3");
     fs::write(bench.path("precise.toml"), trial).expect("room for a trial file");
     let summary = bench.ok("run precise.toml --out a.h5 --json").json();
     assert_eq!(summary["patients_screened"], 10_000);

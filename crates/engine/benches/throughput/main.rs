@@ -1,4 +1,4 @@
-//! Measures the engine on the breast preset, in ratios that hold on noisy machines.
+//! Measures the engine on the trial of the benchmarks, in ratios that hold on noisy machines.
 //!
 //! Everything that is compared runs in turn within each round, and ratios are taken within a
 //! round, so that a machine that slows down slows both sides. Printed are the median, least and
@@ -24,7 +24,7 @@ const EXACT_DAYS: f64 = 200.0;
 const EXACT_LONG_DAYS: f64 = 475.0;
 
 #[derive(Debug, Parser)]
-#[command(about = "Measures the engine on the breast preset")]
+#[command(about = "Measures the engine on the trial of the benchmarks")]
 struct Options {
     /// Patients in each timing
     #[arg(long, default_value_t = 100_000)]
@@ -160,7 +160,7 @@ struct Round {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
-    let trial = Trial::preset("breast").ok_or("there is no breast preset")?;
+    let trial = Trial::parse("trial.toml", include_str!("../trial.toml"))?;
     let sizes = Sizes::of(&options);
     if let Some(operations) = &options.operations
         && operations.patients != sizes.patients

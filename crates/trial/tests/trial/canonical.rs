@@ -163,8 +163,8 @@ fn the_canonical_form_is_stable() {
         "name = \"breast\"\n\
          title = \"Breast cancer: self-seeding after resection, five gene products blocked\"\n\
          control = \"control\"\n\n\
-         [run]\npatients = 1000000\nseed = 1\nrecords = false\ncolonies_max = 10000\n\n\
-         [population]\nsize_measure = \"diameter\"\nsize_median_mm = 21.2\n"
+         [run]\npatients = 1000000\nseed = 1\nrecords = false\ncolonies_max = 2000\n\n\
+         [population]\nsize_measure = \"diameter\"\nsize_median_mm = 21.7\n"
     ));
     assert_eq!(
         rest,

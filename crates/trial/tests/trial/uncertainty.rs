@@ -588,7 +588,7 @@ fn a_trial_takes_the_disease_of_a_calibration_and_keeps_its_own_arms() {
         "{}\n",
         calibrated
             .canonical_toml()
-            .replace("exponent = 0.6666666666666666", "exponent = 0.5")
+            .replace("exponent = 0.4", "exponent = 0.5")
     ));
     let parameters = ["homing.scar_capture", "dormancy.probability"].map(str::to_owned);
     trial.believe(
@@ -603,7 +603,7 @@ fn a_trial_takes_the_disease_of_a_calibration_and_keeps_its_own_arms() {
     assert_eq!(drawn(believed, "dormancy.probability", 2), [0.05, 0.15]);
     assert_eq!(
         believed.factors.len(),
-        25,
+        23,
         "MMP1's ceiling and others stay uncertain"
     );
     // Its own text gives the same trial.
