@@ -14,7 +14,7 @@ use crate::lab::{
 };
 
 /// Patients of a run in whose middle something can be done.
-const PATIENTS: u64 = 300_000;
+const PATIENTS: u64 = 200_000;
 /// Workers for which the nodes have room.
 const WORKERS: &str = "3";
 

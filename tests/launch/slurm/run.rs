@@ -14,9 +14,9 @@ use crate::lab::{
 };
 
 /// Patients of a run in whose middle something can be done.
-const PATIENTS: u64 = 500_000;
+const PATIENTS: u64 = 350_000;
 /// Patients of a run that takes longer than jobs of a minute have.
-const LONG_PATIENTS: u64 = 2_000_000;
+const LONG_PATIENTS: u64 = 1_400_000;
 
 /// The digests of `reseed run`.
 #[derive(Debug, Default)]
