@@ -52,10 +52,27 @@ impl Cholesky {
         dot(&scaled, &scaled)
     }
 
-    /// Logarithm of the determinant of L·Lᵀ.
-    pub(crate) fn log_determinant(&self) -> f64 {
-        let logs = (0..self.size).map(|row| core_math::log(self.row(row)[row]));
-        2.0 * logs.sum::<f64>()
+    /// Diagonal of (L·Lᵀ)⁻¹: the squares of the columns of L⁻¹, which is found row by row.
+    pub(crate) fn inverse_diagonal(&self) -> Vec<f64> {
+        let size = self.size;
+        let mut inverse = vec![0.0; size * size];
+        let mut diagonal = vec![0.0; size];
+        for row in 0..size {
+            let (above, below) = inverse.split_at_mut(row * size);
+            let below = &mut below[..=row];
+            let factors = self.row(row);
+            for (factor, line) in factors[..row].iter().zip(above.chunks_exact(size)) {
+                for (entry, other) in below.iter_mut().zip(line) {
+                    *entry -= factor * other;
+                }
+            }
+            below[row] = 1.0;
+            for (entry, sum) in below.iter_mut().zip(&mut diagonal) {
+                *entry /= factors[row];
+                *sum += *entry * *entry;
+            }
+        }
+        diagonal
     }
 
     /// Solves L·x = b in place.
@@ -119,6 +136,11 @@ mod tests {
             let cholesky = Cholesky::of(matrix.clone(), size).expect("positive definite");
             let solution = cholesky.solve(values.clone());
             prop_assert!((cholesky.quadratic(&values) - dot(&values, &solution)).abs() < 1e-8);
+            for (axis, variance) in cholesky.inverse_diagonal().into_iter().enumerate() {
+                let unit = |at: usize| f64::from(u8::from(at == axis));
+                let column = cholesky.solve((0..size).map(unit).collect());
+                prop_assert!((variance - column[axis]).abs() < 1e-8);
+            }
             for (row, value) in matrix.chunks(size).zip(&values) {
                 prop_assert!((dot(row, &solution) - value).abs() < 1e-8);
             }

@@ -4,19 +4,21 @@ use crate::emulator::Emulator;
 use crate::linear::square;
 use crate::random::Stream;
 use crate::sampler::{
-    Sample, Sampling, effective_size, prior_log_density, prior_sample, sample, systematic,
+    LogDensities, Sample, Sampling, effective_size, prior_log_density, prior_sample, sample,
+    systematic,
 };
 use crate::targets::{Seen, Target};
 
-/// Power of the likelihood under which the next wave's points are drawn: spread twice as wide as the
-/// posterior, so that what a surface gets wrong is found out.
-const PLAUSIBLE_POWER: f64 = 0.25;
-
-/// Of how many waves, the last, surfaces are made.
-const WAVES_USED: usize = 2;
+/// Powers of the likelihood under which the points of the second wave, the third and all later ones
+/// are drawn. At first they spread twice as wide as the posterior, so that what surfaces get wrong is
+/// found out; then less, because surfaces of degree two are the truer the less they span.
+const PLAUSIBLE_POWERS: [f64; 3] = [0.25, 0.25, 0.5];
 
 /// Independent samples that make a posterior, so that they can be compared.
 const SAMPLES: usize = 4;
+
+/// Particles of the posterior of an invented cohort at most: they tell a rank to a fiftieth.
+const RECOVERY_PARTICLES_MAX: usize = 400;
 
 /// Purposes of random streams.
 const PLAUSIBLE: u8 = 1;
@@ -40,8 +42,6 @@ pub struct Wave {
 pub struct Settings {
     /// Particles of a sample.
     pub particles: usize,
-    /// Moves of each at every stage.
-    pub moves: usize,
     /// Seed of all randomness.
     pub seed: u64,
     /// Threads; results do not depend on them.
@@ -51,7 +51,6 @@ pub struct Settings {
 impl Settings {
     fn sampling(self, stream: u8, power: f64, seed: u64) -> Sampling {
         Sampling {
-            moves: self.moves,
             power,
             seed,
             stream,
@@ -60,12 +59,12 @@ impl Settings {
     }
 }
 
-/// Surfaces of the last waves: the first ones lie where the posterior is not.
+/// Surfaces of the last half of the waves: the first ones lie where the posterior is not.
 ///
 /// # Panics
 /// If there are no waves.
 pub fn emulate(waves: &[Wave], threads: usize) -> Emulator {
-    let used = &waves[waves.len().saturating_sub(WAVES_USED)..];
+    let used = &waves[waves.len() / 2..];
     let points: Vec<Vec<f64>> = used.iter().flat_map(|wave| wave.points.clone()).collect();
     let counts: Vec<Vec<(f64, f64)>> = (0..used[0].counts.len())
         .map(|target| {
@@ -77,17 +76,18 @@ pub fn emulate(waves: &[Wave], threads: usize) -> Emulator {
     Emulator::fit(&points, &counts, threads)
 }
 
-/// Points of the next wave.
+/// Points of the wave after so many waves.
 pub fn plausible(
     emulator: &Emulator,
     targets: &[Target],
     dimensions: usize,
+    waves: usize,
     number: usize,
     settings: Settings,
 ) -> Vec<Vec<f64>> {
-    let wide = settings.sampling(PLAUSIBLE, PLAUSIBLE_POWER, settings.seed);
-    let found = from_prior(emulator, targets, dimensions, settings.particles, wide);
-    chosen(&found.points, number, settings.seed)
+    let place = waves.saturating_sub(1).min(PLAUSIBLE_POWERS.len() - 1);
+    let wide = settings.sampling(PLAUSIBLE, PLAUSIBLE_POWERS[place], settings.seed);
+    from_prior(emulator, targets, dimensions, number, wide).points
 }
 
 /// The posterior: several samples, independent of each other, one after the other.
@@ -145,8 +145,12 @@ fn from_prior(
     sampling: Sampling,
 ) -> Sample {
     let start = prior_sample(dimensions, particles, sampling.seed);
-    let log_likelihood = |point: &[f64]| emulator.log_likelihood(point, targets);
-    sample(&start, &prior_log_density, &log_likelihood, sampling)
+    let likelihood = emulator.likelihood(targets);
+    let model = |point: &[f64]| LogDensities {
+        base: prior_log_density(point),
+        likelihood: likelihood.log(&emulator.expected(point)),
+    };
+    sample(&start, &model, sampling)
 }
 
 /// So many of equally likely points, each at most once if there are enough.
@@ -159,8 +163,9 @@ pub fn chosen(points: &[Vec<f64>], number: usize, seed: u64) -> Vec<Vec<f64>> {
 /// Share of a posterior sample that remains effective under other surfaces: near 1 when those
 /// changed nothing.
 pub fn agreement(sample: &Sample, targets: &[Target], other: &Emulator) -> f64 {
+    let likelihood = other.likelihood(targets);
     let changes: Vec<f64> = (sample.points.iter().zip(&sample.log_likelihoods))
-        .map(|(point, before)| other.log_likelihood(point, targets) - before)
+        .map(|(point, before)| likelihood.log(&other.expected(point)) - before)
         .collect();
     let most = changes.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = (changes.iter())
@@ -182,16 +187,22 @@ pub fn recover(
     settings: Settings,
 ) -> Vec<Vec<f64>> {
     let dimensions = truths.points[0].len();
+    let first = emulator.likelihood(targets);
     let mut ranks = vec![Vec::new(); dimensions];
     for (number, truth) in truths.points.iter().enumerate() {
         let invented = second_cohort(targets, truths, number, settings.seed);
-        let log_base =
-            |point: &[f64]| prior_log_density(point) + emulator.log_likelihood(point, targets);
-        let log_likelihood = |point: &[f64]| emulator.log_likelihood(point, &invented);
+        let second = emulator.likelihood(&invented);
+        let model = |point: &[f64]| {
+            let expected = emulator.expected(point);
+            LogDensities {
+                base: prior_log_density(point) + first.log(&expected),
+                likelihood: second.log(&expected),
+            }
+        };
         let seed = settings.seed.wrapping_add(number as u64);
-        let start = chosen(&posterior.points, settings.particles, seed);
-        let whole = settings.sampling(RECOVERING, 1.0, seed);
-        let found = sample(&start, &log_base, &log_likelihood, whole);
+        let particles = settings.particles.min(RECOVERY_PARTICLES_MAX);
+        let start = chosen(&posterior.points, particles, seed);
+        let found = sample(&start, &model, settings.sampling(RECOVERING, 1.0, seed));
         for (axis, ranks) in ranks.iter_mut().enumerate() {
             let below = found
                 .points

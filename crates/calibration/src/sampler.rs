@@ -3,7 +3,7 @@
 //!
 //! The likelihood is let in by a power that rises from 0 to 1, each time so far that half of the
 //! particles remain effective. Then particles are resampled, and moved by a random walk whose steps
-//! have the particles' own covariance.
+//! have the particles' own covariance, until where they were no longer tells where they are.
 
 use crate::linear::Cholesky;
 use crate::random::Stream;
@@ -19,17 +19,32 @@ const HALVINGS: usize = 50;
 const STEP_LENGTH: f64 = 2.38;
 const ACCEPTANCE_WANTED: f64 = 0.25;
 
+/// Moves of every particle between two looks at how far they have come.
+const MOVES: u32 = 10;
+
+/// The walk ends when the scores' correlation with where they were, on average over the axes, is below
+/// this, or after so many looks.
+const CORRELATION_MAX: f64 = 0.2;
+const LOOKS_MAX: usize = 30;
+
 /// Stages at most: each gains, or the likelihood is not a number anywhere.
 const STAGES_MAX: usize = 400;
 
-/// A logarithm of a density or a likelihood at a point, up to a constant.
-pub type LogDensity<'a> = dyn Fn(&[f64]) -> f64 + Sync + 'a;
+/// Logarithms at a point, each up to a constant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LogDensities {
+    /// Of the density to start from.
+    pub base: f64,
+    /// Of the likelihood.
+    pub likelihood: f64,
+}
+
+/// The logarithms at any point.
+pub type Model<'a> = dyn Fn(&[f64]) -> LogDensities + Sync + 'a;
 
 /// How to sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// Moves of every particle at every stage.
-    pub moves: usize,
     /// Power at which to stop: 1 for the posterior, less for what is only implausible there.
     pub power: f64,
     /// Seed of all randomness.
@@ -65,8 +80,7 @@ pub fn prior_log_density(point: &[f64]) -> f64 {
 #[derive(Debug, Clone)]
 struct Particle {
     point: Vec<f64>,
-    log_base: f64,
-    log_likelihood: f64,
+    log: LogDensities,
     stream: Stream,
     moved: u32,
 }
@@ -75,17 +89,11 @@ struct Particle {
 ///
 /// # Panics
 /// If there are no particles.
-pub fn sample(
-    start: &[Vec<f64>],
-    log_base: &LogDensity<'_>,
-    log_likelihood: &LogDensity<'_>,
-    sampling: Sampling,
-) -> Sample {
+pub fn sample(start: &[Vec<f64>], model: &Model<'_>, sampling: Sampling) -> Sample {
     let mut particles: Vec<Particle> = (start.iter().zip(0..))
         .map(|(point, place)| Particle {
             point: point.clone(),
-            log_base: log_base(point),
-            log_likelihood: log_likelihood(point),
+            log: model(point),
             stream: Stream::new(sampling.seed, sampling.stream, place),
             moved: 0,
         })
@@ -99,33 +107,54 @@ pub fn sample(
         let next = next_power(&particles, power, sampling.power);
         resample(&mut particles, next - power, resampling.uniform());
         power = next;
-        let walk = Walk {
-            steps: covariance_factor(&particles),
-            length: step_length / (start[0].len() as f64).sqrt(),
-            power,
-            log_base,
-            log_likelihood,
-        };
-        walk.all(&mut particles, sampling);
-        let moved: u32 = particles.iter().map(|particle| particle.moved).sum();
-        let acceptance = f64::from(moved) / (particles.len() * sampling.moves.max(1)) as f64;
-        step_length *= core_math::exp(2.0 * (acceptance - ACCEPTANCE_WANTED)).clamp(0.5, 1.5);
+        let before: Vec<Vec<f64>> = particles.iter().map(|p| p.point.clone()).collect();
+        for _ in 0..LOOKS_MAX {
+            let walk = Walk {
+                steps: covariance_factor(&particles),
+                length: step_length / (start[0].len() as f64).sqrt(),
+                power,
+                model,
+            };
+            let acceptance = walk.all(&mut particles, sampling.threads);
+            step_length *= core_math::exp(2.0 * (acceptance - ACCEPTANCE_WANTED)).clamp(0.5, 1.5);
+            if correlation(&before, &particles) < CORRELATION_MAX {
+                break;
+            }
+        }
     }
     Sample {
-        log_likelihoods: (particles.iter())
-            .map(|particle| particle.log_likelihood)
-            .collect(),
+        log_likelihoods: particles.iter().map(|p| p.log.likelihood).collect(),
         points: particles.into_iter().map(|p| p.point).collect(),
     }
+}
+
+/// Correlation of particles' scores with what they were, on average over the axes.
+fn correlation(before: &[Vec<f64>], after: &[Particle]) -> f64 {
+    let number = after.len() as f64;
+    let axes = 0..before[0].len();
+    let dimensions = axes.len() as f64;
+    let of = |axis: usize| {
+        let pairs = || (before.iter().zip(after)).map(move |(b, a)| (b[axis], a.point[axis]));
+        let sums = pairs().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+        let mean = (sums.0 / number, sums.1 / number);
+        let (mut products, mut squares) = (0.0, (0.0, 0.0));
+        for (b, a) in pairs() {
+            let (b, a) = (b - mean.0, a - mean.1);
+            products += b * a;
+            squares = (squares.0 + b * b, squares.1 + a * a);
+        }
+        products / (squares.0 * squares.1).sqrt().max(f64::MIN_POSITIVE)
+    };
+    axes.map(of).sum::<f64>() / dimensions
 }
 
 /// Weights of particles when the power rises by so much, the largest 1.
 fn weights(particles: &[Particle], rise: f64) -> Vec<f64> {
     let best = (particles.iter())
-        .map(|particle| particle.log_likelihood)
+        .map(|particle| particle.log.likelihood)
         .fold(f64::NEG_INFINITY, f64::max);
     (particles.iter())
-        .map(|particle| core_math::exp(rise * (particle.log_likelihood - best)))
+        .map(|particle| core_math::exp(rise * (particle.log.likelihood - best)))
         .collect()
 }
 
@@ -213,25 +242,30 @@ struct Walk<'a> {
     steps: Cholesky,
     length: f64,
     power: f64,
-    log_base: &'a LogDensity<'a>,
-    log_likelihood: &'a LogDensity<'a>,
+    model: &'a Model<'a>,
 }
 
 impl Walk<'_> {
-    fn all(&self, particles: &mut [Particle], sampling: Sampling) {
-        let share = particles.len().div_ceil(sampling.threads.max(1)).max(1);
+    /// Moves all particles, and says what share of the moves was accepted.
+    fn all(&self, particles: &mut [Particle], threads: usize) -> f64 {
+        let share = particles.len().div_ceil(threads.max(1)).max(1);
         std::thread::scope(|scope| {
             for part in particles.chunks_mut(share) {
                 scope.spawn(move || {
                     for particle in part {
                         particle.moved = 0;
-                        for _ in 0..sampling.moves {
+                        for _ in 0..MOVES {
                             self.go(particle);
                         }
                     }
                 });
             }
         });
+        let moved: f64 = particles
+            .iter()
+            .map(|particle| f64::from(particle.moved))
+            .sum();
+        moved / (particles.len() as f64 * f64::from(MOVES))
     }
 
     /// One step of Metropolis's.
@@ -241,13 +275,12 @@ impl Walk<'_> {
         let point: Vec<f64> = (self.steps.times(&normals).iter().zip(&particle.point))
             .map(|(step, from)| from + self.length * step)
             .collect();
-        let (log_base, log_likelihood) = ((self.log_base)(&point), (self.log_likelihood)(&point));
+        let log = (self.model)(&point);
         let gain =
-            log_base - particle.log_base + self.power * (log_likelihood - particle.log_likelihood);
+            log.base - particle.log.base + self.power * (log.likelihood - particle.log.likelihood);
         if core_math::log(uniform) < gain {
             particle.point = point;
-            particle.log_base = log_base;
-            particle.log_likelihood = log_likelihood;
+            particle.log = log;
             particle.moved += 1;
         }
     }

@@ -3,10 +3,12 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use reseed_calibration::emulator::{Emulator, Expected, log_likelihood};
+use reseed_calibration::emulator::{Emulator, Law};
 use reseed_calibration::optimum::optimum;
 use reseed_calibration::posterior::{self, Settings, Wave};
-use reseed_calibration::sampler::{Sampling, prior_log_density, prior_sample, sample};
+use reseed_calibration::sampler::{
+    LogDensities, Sampling, prior_log_density, prior_sample, sample,
+};
 use reseed_calibration::targets::{self, Measure, Seen, Target};
 use reseed_stats::cells::{CellCounts, CellEvent, CellShape, HALF_YEAR_DAYS, Risk};
 use reseed_stats::recovery::{coverage, uniformity};
@@ -14,7 +16,6 @@ use reseed_trial::Trial;
 
 const SETTINGS: Settings = Settings {
     particles: 800,
-    moves: 8,
     seed: 11,
     threads: 2,
 };
@@ -128,20 +129,19 @@ fn quantities_of_the_model_are_those_of_its_patients() {
 fn a_gaussian_posterior_is_sampled_right_whatever_the_threads() {
     // Prior N(0, 1), one observation of the sum of two scores: closed form.
     let (seen, error) = (1.5, 0.5);
-    let likelihood = |point: &[f64]| -0.5 * ((point[0] + point[1] - seen) / error).powi(2);
+    let model = |point: &[f64]| LogDensities {
+        base: prior_log_density(point),
+        likelihood: -0.5 * ((point[0] + point[1] - seen) / error).powi(2),
+    };
     let start = prior_sample(3, 4000, 3);
     let sampling = |threads| Sampling {
-        moves: 10,
         power: 1.0,
         seed: 3,
         stream: 1,
         threads,
     };
-    let found = sample(&start, &prior_log_density, &likelihood, sampling(1));
-    assert_eq!(
-        found,
-        sample(&start, &prior_log_density, &likelihood, sampling(3))
-    );
+    let found = sample(&start, &model, sampling(1));
+    assert_eq!(found, sample(&start, &model, sampling(3)));
     let marginals = posterior::marginals(&found.points);
     let gain = seen / (2.0 + error * error);
     let variance = 1.0 - 1.0 / (2.0 + error * error);
@@ -157,6 +157,36 @@ fn a_gaussian_posterior_is_sampled_right_whatever_the_threads() {
         "nothing was said of it"
     );
     assert!(marginals[2].contraction().abs() < 0.12);
+}
+
+#[test]
+fn particles_forget_where_they_were_in_many_dimensions() {
+    // Twenty scores, each observed with the same error: of particles that start twenty times too wide,
+    // a few survive every stage, and their copies must part again.
+    let (dimensions, error) = (20, 0.05);
+    let model = |point: &[f64]| LogDensities {
+        base: prior_log_density(point),
+        likelihood: -0.5 * point.iter().map(|z| (z / error).powi(2)).sum::<f64>(),
+    };
+    let sd = error / error.hypot(1.0);
+    let (particles, samples) = (400, 4);
+    let mut shift = 0.0;
+    for seed in 0..samples {
+        let sampling = Sampling {
+            power: 1.0,
+            seed,
+            stream: 1,
+            threads: 2,
+        };
+        let found = sample(&prior_sample(dimensions, particles, seed), &model, sampling);
+        for marginal in posterior::marginals(&found.points) {
+            // The mean of independent draws has a variance of one over their number.
+            shift += (marginal.mean / sd).powi(2) * particles as f64;
+        }
+    }
+    let shift = shift / (dimensions as f64 * samples as f64);
+    println!("{shift}");
+    assert!((0.6..1.6).contains(&shift), "{shift}");
 }
 
 #[test]
@@ -176,10 +206,7 @@ fn a_likelihood_with_an_uncertain_rate_is_wider_and_has_its_limit() {
         events: 30.0,
         person_years: 100.0,
     };
-    let at = |rate: f64, variance: f64| {
-        let log_rate = rate.ln();
-        log_likelihood(Expected { log_rate, variance }, seen)
-    };
+    let at = |rate: f64, variance: f64| Law::of(variance, seen).log(rate.ln());
     assert!(
         at(0.3, 0.0).abs() < 1e-12,
         "nothing is better than what was seen"
@@ -258,6 +285,8 @@ fn surfaces_find_the_rates_behind_the_counts() {
             assert!(expected.variance < 0.01, "{expected:?}");
         }
     }
+    // Of the ten terms of three scores, those of the third change nothing.
+    assert!((5..=8).contains(&emulator.terms()), "{}", emulator.terms());
     for dispersion in emulator.dispersions() {
         assert!((0.8..1.25).contains(&dispersion), "{dispersion}");
     }

@@ -87,6 +87,8 @@ pub struct CalibratedWave {
 /// A target beside the posterior.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CalibratedTarget {
+    /// The arm.
+    pub arm: String,
     /// The patients.
     pub stratum: String,
     /// What was counted of them.
@@ -199,17 +201,21 @@ impl Calibrated {
         let _ = writeln!(text, "\n{}", table.trim_fmt());
     }
 
-    /// The targets, those of the same patients and kind taken together.
+    /// The targets, those of the same arm, patients and kind taken together. The arm is told if there
+    /// are several.
     fn add_targets(&self, text: &mut String) {
         let mut order: Vec<&CalibratedTarget> = self.targets.iter().collect();
-        order.sort_by(|a, b| (&a.what, &a.stratum).cmp(&(&b.what, &b.stratum)));
-        let same = |a: &&CalibratedTarget, b: &&CalibratedTarget| {
-            (&a.what, &a.stratum) == (&b.what, &b.stratum)
-        };
+        let key = |one: &CalibratedTarget| [&one.what, &one.stratum, &one.arm].map(String::clone);
+        order.sort_by_key(|one| key(one));
+        let same = |a: &&CalibratedTarget, b: &&CalibratedTarget| key(a) == key(b);
+        let has_arms = (self.targets.windows(2)).any(|pair| pair[0].arm != pair[1].arm);
         let rows = order.chunk_by(same).map(|own| {
             let sum = |of: fn(&CalibratedTarget) -> f64| own.iter().map(|one| of(one)).sum::<f64>();
             let (events, expected) = (sum(|one| one.events), sum(|one| one.expected));
-            let name = format!("{}, {}", own[0].what, own[0].stratum);
+            let mut name = format!("{}, {}", own[0].what, own[0].stratum);
+            if has_arms {
+                let _ = write!(name, ", {}", own[0].arm);
+            }
             let ratio = finite(events / expected);
             (
                 name,
@@ -249,6 +255,7 @@ fn parameter(file: &PosteriorFile, axis: usize) -> CalibratedParameter {
 fn target(row: &TargetRow) -> CalibratedTarget {
     let [expected_lower, expected, expected_upper] = row.expected;
     CalibratedTarget {
+        arm: row.arm.clone(),
         stratum: row.stratum.clone(),
         what: row.what.clone(),
         from_years: row.from_years,
@@ -295,5 +302,54 @@ pub(crate) fn short(value: f64) -> String {
         format!("{}", (value * 1e4).round() / 1e4)
     } else {
         format!("{value:.2e}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_arms(arms: &[(&str, f64)]) -> String {
+        let target = |(arm, events): &(&str, f64)| CalibratedTarget {
+            arm: (*arm).to_owned(),
+            stratum: "all".into(),
+            what: "local".into(),
+            from_years: 0.0,
+            until_years: 0.5,
+            events: *events,
+            exposure: 10.0,
+            expected: 2.0,
+            expected_lower: 1.0,
+            expected_upper: 3.0,
+        };
+        let calibrated = Calibrated {
+            seed: 1,
+            draws: 1,
+            effective_draws: 1.0,
+            parameters: Vec::new(),
+            waves: Vec::new(),
+            targets: arms.iter().map(target).collect(),
+            recovery: None,
+        };
+        let mut text = String::new();
+        calibrated.add_targets(&mut text);
+        text.lines()
+            .map(|line| line.trim_end().to_owned() + "\n")
+            .collect()
+    }
+
+    #[test]
+    fn targets_of_one_arm_are_taken_together_and_those_of_two_told_apart() {
+        let one = of_arms(&[("control", 1.0), ("control", 3.0)]);
+        assert!(one.contains("local, all       4       4.0   1.00"), "{one}");
+        let two = of_arms(&[("control", 1.0), ("radiotherapy", 3.0)]);
+        assert!(
+            two.contains("local, all, control            1       2.0   0.50"),
+            "{two}"
+        );
+        assert!(
+            two.contains("local, all, radiotherapy       3       2.0   1.50"),
+            "{two}"
+        );
     }
 }

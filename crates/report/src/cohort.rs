@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn presets_have_their_cohorts() {
         let breast = Cohort::built_in("breast-targets").expect("one");
-        assert_eq!((breast.name.as_str(), breast.rows.len()), ("breast", 29));
+        assert_eq!((breast.name.as_str(), breast.rows.len()), ("breast", 32));
         assert_eq!(Cohort::built_in("colorectal").expect("one").rows.len(), 9);
         let peaks = |cohort: &Cohort| {
             let rows = cohort.rows.iter();
@@ -292,6 +292,9 @@ mod tests {
         let expected = [
             (CohortEvent::Distant, 1.25),
             (CohortEvent::Recurrence, 1.55),
+            (CohortEvent::Distant, 1.5),
+            (CohortEvent::Distant, 1.15),
+            (CohortEvent::Distant, 1.05),
         ];
         assert_eq!(peaks(&breast), expected);
         let colorectal = Cohort::built_in("colorectal").expect("one");

@@ -72,6 +72,8 @@ pub struct WaveRow {
 /// A target beside the posterior.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetRow {
+    /// The arm.
+    pub arm: String,
     /// The patients.
     pub stratum: String,
     /// What was counted of them: a kind of event, `… incidence` or `share`.
@@ -212,11 +214,19 @@ fn write_waves(group: &Group, waves: &[WaveRow]) -> Result<(), Fault> {
 }
 
 fn write_targets(group: &Group, targets: &[TargetRow]) -> Result<(), Fault> {
-    let strata: Vec<&str> = targets.iter().map(|target| &*target.stratum).collect();
-    describe(&write_texts(group, "strata", &strata)?, "", "the patients")?;
-    let what: Vec<&str> = targets.iter().map(|target| &*target.what).collect();
-    let meaning = "what was counted of them: a kind of event, its incidence, or their share";
-    describe(&write_texts(group, "what", &what)?, "", meaning)?;
+    let texts: [(&str, &str, fn(&TargetRow) -> &str); 3] = [
+        ("arms", "the arm", |target| &target.arm),
+        ("strata", "the patients", |target| &target.stratum),
+        (
+            "what",
+            "what was counted of them: a kind of event, its incidence, or their share",
+            |target| &target.what,
+        ),
+    ];
+    for (name, meaning, text) in texts {
+        let values: Vec<&str> = targets.iter().map(text).collect();
+        describe(&write_texts(group, name, &values)?, "", meaning)?;
+    }
     let columns: [Column<'_, TargetRow>; 7] = [
         ("from_years", "from when, years", |target| target.from_years),
         ("until_years", "until when, years", |target| {
@@ -313,7 +323,8 @@ fn read_waves(group: &Group) -> Result<Vec<WaveRow>, Fault> {
 
 fn read_targets(group: &Group) -> Result<Vec<TargetRow>, Fault> {
     let strata = read_texts(group, "strata", LENGTH_MAX)?;
-    let mut what = read_texts(group, "what", LENGTH_MAX)?.into_iter();
+    let what = read_texts(group, "what", LENGTH_MAX)?;
+    let arms = read_texts(group, "arms", LENGTH_MAX)?;
     let column = |name| read_array::<f64>(group, name, &[strata.len()]);
     let (from, until) = (column("from_years")?, column("until_years")?);
     let (events, exposure) = (column("events")?, column("exposure")?);
@@ -322,15 +333,17 @@ fn read_targets(group: &Group) -> Result<Vec<TargetRow>, Fault> {
         column("expected_median")?,
         column("expected_high")?,
     ];
-    ensure(what.len() == strata.len(), || {
-        "targets differ in number".into()
-    })?;
-    let rows = strata
-        .into_iter()
+    ensure(
+        what.len() == strata.len() && arms.len() == strata.len(),
+        || "targets differ in number".into(),
+    )?;
+    let texts = arms.into_iter().zip(strata).zip(what);
+    let rows = texts
         .enumerate()
-        .map(|(at, stratum)| TargetRow {
+        .map(|(at, ((arm, stratum), what))| TargetRow {
+            arm,
             stratum,
-            what: what.next().unwrap_or_default(),
+            what,
             from_years: from[at],
             until_years: until[at],
             events: events[at],
@@ -382,6 +395,7 @@ mod tests {
                 agreement: 0.75,
             }],
             targets: vec![TargetRow {
+                arm: "control".into(),
                 stratum: "nodes 0".into(),
                 what: "local".into(),
                 from_years: 0.0,

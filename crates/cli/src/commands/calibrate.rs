@@ -25,9 +25,6 @@ use crate::source;
 /// Scores beyond which a prior has no mass to speak of.
 const SCORE_MAX: f64 = 7.0;
 
-/// Moves of every particle at every stage.
-const MOVES: usize = 10;
-
 /// Half-years that are kept if the trial does not say: twenty years.
 const HALF_YEARS: usize = 40;
 
@@ -56,7 +53,6 @@ pub(crate) fn calibrate(args: &Calibrate, chatter: Chatter) -> Result<(), Failur
         is_plan: args.plan,
         settings: Settings {
             particles: usize::try_from(args.draws).expect("at most 65,536"),
-            moves: MOVES,
             seed: trial.seed,
             threads: args.work.threads(),
         },
@@ -151,7 +147,7 @@ impl Calibration<'_> {
         let mut waves: Vec<Wave> = Vec::new();
         let mut found: Option<Found> = None;
         for place in 1..=number {
-            let points = found.as_ref().map(|found| self.plausible(&found.emulator));
+            let points = (found.as_ref()).map(|found| self.plausible(&found.emulator, waves.len()));
             let name = format!("wave-{place}");
             let trial = self.trial_at(&name, u64::from(place) - 1, points)?;
             waves.push(self.simulate(&name, &trial)?);
@@ -163,10 +159,17 @@ impl Calibration<'_> {
         Ok(found.expect("at least one wave"))
     }
 
-    fn plausible(&self, emulator: &Emulator) -> Vec<Vec<f64>> {
+    fn plausible(&self, emulator: &Emulator, waves: usize) -> Vec<Vec<f64>> {
         let points = usize::try_from(self.trial.blocks()).unwrap_or(usize::MAX);
         let dimensions = self.uncertainty().factors.len();
-        posterior::plausible(emulator, self.targets, dimensions, points, self.settings)
+        posterior::plausible(
+            emulator,
+            self.targets,
+            dimensions,
+            waves,
+            points,
+            self.settings,
+        )
     }
 
     /// The posterior after the last of some waves, and how it differs from the one before.
@@ -214,8 +217,9 @@ impl Calibration<'_> {
 
     /// The most probable point.
     fn best(&self, found: &Found) -> Vec<f64> {
+        let likelihood = found.emulator.likelihood(self.targets);
         let density = |point: &[f64]| {
-            prior_log_density(point) + found.emulator.log_likelihood(point, self.targets)
+            prior_log_density(point) + likelihood.log(&found.emulator.expected(point))
         };
         let draws = found.sample.points.iter();
         let start = draws.max_by(|a, b| density(a).total_cmp(&density(b)));
@@ -325,6 +329,7 @@ impl Calibration<'_> {
                 Measure::Share => ("share".to_owned(), 0..0),
             };
             TargetRow {
+                arm: self.trial.scenario.arms[target.arm].name.clone(),
                 stratum: target.stratum.clone(),
                 what,
                 from_years: half_years.start as f64 / 2.0,
