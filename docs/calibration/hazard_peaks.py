@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Says when the hazards of a cohort are highest, from its events by half-year:
 
-    deploy/with-tools --python docs/calibration/hazard-peaks docs/calibration/breast-distant.csv
+    deploy/with-tools --python docs/calibration/hazard_peaks.py docs/calibration/breast-distant.csv
 
 The hazard is smoothed as `reseed validate` smooths the model's: Epanechnikov's kernel over 0.75 years to
 either side, at the start the boundary kernel of Müller and Wang (Biometrics 1994;50:61), on a grid of 0.05
 years up to 5. Intervals are the central 95 % of peaks of cohorts whose events are drawn from Poisson's law.
-Only half-years count here, not days: the peak of all women comes out as from their records, 1.25 years.
+Only half-years count here, not days: the peak of all women comes out as from their records, 1.25 years. The last
+row weights women without systemic treatment by node class, so that the classes are as frequent as among all.
 """
 
 import csv
@@ -19,6 +20,13 @@ STEPS_PER_HALF_YEAR = 50
 GRID_YEARS = np.arange(0, 5.001, 0.05)
 COHORTS = 4000
 
+# All women of a class over those of them without systemic treatment.
+WEIGHTS = {
+    "untreated, nodes 0": 1436 / 1436,
+    "untreated, nodes 1-3": 764 / 270,
+    "untreated, nodes 4+": 782 / 385,
+}
+
 
 def main(path):
     strata = {}
@@ -26,16 +34,27 @@ def main(path):
         for row in csv.DictReader(line for line in file if not line.startswith("#")):
             counts = strata.setdefault(row["stratum"], [])
             counts.append((float(row["distant"]), float(row["person_years"])))
-    random = np.random.default_rng(1)
-    print(f"{'':22} events  peak, years        95 %")
+    print(f"{'':26} events  peak, years        95 %")
     for stratum, counts in strata.items():
-        events, person_years = np.array(counts).T
-        weights = kernel_weights(len(events))
-        drawn = random.poisson(events, (COHORTS, len(events)))
-        peaks = GRID_YEARS[np.argmax(drawn / person_years @ weights.T, axis=1)]
-        low, high = np.quantile(peaks, [0.025, 0.975])
-        peak = GRID_YEARS[np.argmax(weights @ (events / person_years))]
-        print(f"{stratum:22} {events.sum():6.0f}  {peak:11.2f}  {low:.2f} to {high:.2f}")
+        tell(stratum, [(1, counts)])
+    tell("untreated, classes as all", [(weight, strata[name]) for name, weight in WEIGHTS.items()])
+
+
+def tell(name, parts):
+    """Prints the peak of the hazard of several strata, each with a weight."""
+    random = np.random.default_rng(1)
+    weights = [weight for weight, _ in parts]
+    events, person_years = np.array([counts for _, counts in parts]).transpose(2, 0, 1)
+    drawn = random.poisson(events, (COHORTS, *events.shape))
+    low, high = np.quantile(peak(drawn, person_years, weights), [0.025, 0.975])
+    found = peak(events, person_years, weights)
+    print(f"{name:26} {events.sum():6.0f}  {found:11.2f}  {low:.2f} to {high:.2f}")
+
+
+def peak(events, person_years, weights):
+    """When the hazard is highest, from events by stratum and half-year."""
+    hazard = np.tensordot(events, weights, (-2, 0)) / np.tensordot(person_years, weights, (0, 0))
+    return GRID_YEARS[np.argmax(hazard @ kernel_weights(hazard.shape[-1]).T, axis=-1)]
 
 
 def kernel_weights(half_years):
