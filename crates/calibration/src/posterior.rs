@@ -14,6 +14,9 @@ use crate::targets::{Seen, Target};
 /// found out; then less, because surfaces of degree two are the truer the less they span.
 const PLAUSIBLE_POWERS: [f64; 3] = [0.25, 0.25, 0.5];
 
+/// Particles at least that a wave's points are chosen from: fewer have no covariance to walk by.
+const PLAUSIBLE_PARTICLES_MIN: usize = 100;
+
 /// Independent samples that make a posterior, so that they can be compared.
 const SAMPLES: usize = 4;
 
@@ -87,7 +90,9 @@ pub fn plausible(
 ) -> Vec<Vec<f64>> {
     let place = waves.saturating_sub(1).min(PLAUSIBLE_POWERS.len() - 1);
     let wide = settings.sampling(PLAUSIBLE, PLAUSIBLE_POWERS[place], settings.seed);
-    from_prior(emulator, targets, dimensions, number, wide).points
+    let particles = number.max(PLAUSIBLE_PARTICLES_MIN);
+    let found = from_prior(emulator, targets, dimensions, particles, wide);
+    chosen(&found.points, number, settings.seed)
 }
 
 /// The posterior: several samples, independent of each other, one after the other.

@@ -177,7 +177,9 @@ fn write_draws(file: &File, posterior: &PosteriorFile) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Name, meaning and values of a column of a table.
 type Column<'a, T> = (&'a str, &'a str, fn(&T) -> f64);
+type TextColumn<'a, T> = (&'a str, &'a str, fn(&T) -> &str);
 
 fn write_columns<T>(group: &Group, rows: &[T], columns: &[Column<'_, T>]) -> Result<(), Fault> {
     for (name, meaning, value) in columns {
@@ -214,7 +216,7 @@ fn write_waves(group: &Group, waves: &[WaveRow]) -> Result<(), Fault> {
 }
 
 fn write_targets(group: &Group, targets: &[TargetRow]) -> Result<(), Fault> {
-    let texts: [(&str, &str, fn(&TargetRow) -> &str); 3] = [
+    let texts: [TextColumn<'_, TargetRow>; 3] = [
         ("arms", "the arm", |target| &target.arm),
         ("strata", "the patients", |target| &target.stratum),
         (

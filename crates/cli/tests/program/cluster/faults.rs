@@ -13,10 +13,10 @@ use crate::bench::{Bench, count_parts};
 const LOST: Duration = Duration::from_millis(800);
 
 /// Enough shards of 120 patients for every fault of [`budget`] to come before the end.
-const MANY: &str = "--patients 24000";
+const MANY: &str = "--patients 40000";
 
 /// How the coordinators of [`budget`] work.
-const OPTIONS: &str = "--patients 24000 --lease-seconds 0.5 --audit 10";
+const OPTIONS: &str = "--patients 40000 --lease-seconds 0.5 --audit 10";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
