@@ -235,9 +235,10 @@ pub struct Likelihood {
 
 impl Likelihood {
     /// Logarithm of the likelihood, less that of the rates that were seen.
-    pub fn log(&self, expected: &[Expected]) -> f64 {
+    pub fn log_at(&self, expected: &[Expected]) -> f64 {
         let laws = self.laws.iter().zip(expected);
-        laws.map(|(law, expected)| law.log(expected.log_rate)).sum()
+        laws.map(|(law, expected)| law.log_at(expected.log_rate))
+            .sum()
     }
 }
 
@@ -296,7 +297,7 @@ impl Law {
             at_seen: 0.0,
         };
         let at_seen = if events > 0.0 {
-            law.log(core_math::log(events / exposure))
+            law.log_at(core_math::log(events / exposure))
         } else {
             0.0
         };
@@ -305,7 +306,7 @@ impl Law {
 
     /// Logarithm of the probability at a rate, less that at the rate that was seen, so that −2 times it
     /// is the deviance.
-    pub fn log(&self, log_rate: f64) -> f64 {
+    pub fn log_at(&self, log_rate: f64) -> f64 {
         let log = match self.seen {
             Seen::Events {
                 events,

@@ -206,7 +206,7 @@ fn a_likelihood_with_an_uncertain_rate_is_wider_and_has_its_limit() {
         events: 30.0,
         person_years: 100.0,
     };
-    let at = |rate: f64, variance: f64| Law::of(variance, seen).log(rate.ln());
+    let at = |rate: f64, variance: f64| Law::of(variance, seen).log_at(rate.ln());
     assert!(
         at(0.3, 0.0).abs() < 1e-12,
         "nothing is better than what was seen"
