@@ -60,19 +60,18 @@ def peak(events, person_years, weights):
 def kernel_weights(half_years):
     """What the rate of every half-year counts for at every place of the grid."""
     steps = np.arange(half_years * STEPS_PER_HALF_YEAR) + 0.5
-    middles = steps / (2 * STEPS_PER_HALF_YEAR)
-    distances = (GRID_YEARS[:, None] - middles) / BANDWIDTH_YEARS
-    reach = np.minimum(GRID_YEARS / BANDWIDTH_YEARS, 1)[:, None]
     step_share = 1 / (2 * STEPS_PER_HALF_YEAR * BANDWIDTH_YEARS)
-    weights = boundary_kernel(distances, reach) * step_share
+    weights = kernel(steps / (2 * STEPS_PER_HALF_YEAR)) * step_share
     return weights.reshape(len(GRID_YEARS), half_years, STEPS_PER_HALF_YEAR).sum(axis=2)
 
 
-def boundary_kernel(x, reach):
-    """Epanechnikov's kernel where the start is so many bandwidths away."""
+def kernel(years):
+    """Epanechnikov's kernel from every place of the grid to these times, near the start that of the boundary."""
+    x = (GRID_YEARS[:, None] - years) / BANDWIDTH_YEARS
+    reach = np.minimum(GRID_YEARS / BANDWIDTH_YEARS, 1)[:, None]
     tilt = x * (1 - 2 * reach) + (3 * reach**2 - 2 * reach + 1) / 2
-    kernel = 12 / (1 + reach) ** 4 * (x + 1) * tilt
-    return np.where((x >= -1) & (x <= reach), kernel, 0)
+    height = 12 / (1 + reach) ** 4 * (x + 1) * tilt
+    return np.where((x >= -1) & (x <= reach), height, 0)
 
 
 if __name__ == "__main__":

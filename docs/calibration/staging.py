@@ -11,14 +11,15 @@ enrolled in a run with that size; when they recur is told by the run with the pr
 import pathlib
 import subprocess
 import tempfile
+import tomllib
 
 import h5py
 import numpy as np
 
-from hazard_peaks import BANDWIDTH_YEARS, GRID_YEARS, boundary_kernel
+from hazard_peaks import GRID_YEARS, kernel
 
 TRIAL = pathlib.Path(__file__).with_name("breast.toml").read_text(encoding="utf-8")
-DISTANT_CELLS = 6.41e9
+PRESET = pathlib.Path(__file__).parents[2] / "crates/trial/presets/breast.toml"
 PATIENTS = 150_000
 DISTANT = 1
 BIN_YEARS = 0.02
@@ -26,11 +27,13 @@ HORIZON_YEARS = 8
 
 
 def main():
+    distant_cells = tomllib.loads(PRESET.read_text(encoding="utf-8"))["detection"]["distant_cells"]
+    print("smaller by  enrolled  peak, years")
     with tempfile.TemporaryDirectory() as folder:
-        index, event, years = patients(folder, DISTANT_CELLS)
-        print("smaller by  enrolled  peak, years")
+        index, event, years = patients(folder, distant_cells)
         for fold in (1, 3, 10, 30):
-            enrolled = np.isin(index, patients(folder, DISTANT_CELLS / fold)[0])
+            same = index if fold == 1 else patients(folder, distant_cells / fold)[0]
+            enrolled = np.isin(index, same)
             found = peak(event[enrolled], years[enrolled])
             print(f"{fold:10}  {enrolled.sum():8,}  {found:11.2f}")
 
@@ -53,9 +56,7 @@ def peak(event, years):
     middles = edges[:-1] + BIN_YEARS / 2
     events = np.histogram(years[event == DISTANT], edges)[0]
     at_risk = len(years) - np.searchsorted(np.sort(years), middles)
-    distances = (GRID_YEARS[:, None] - middles) / BANDWIDTH_YEARS
-    reach = np.minimum(GRID_YEARS / BANDWIDTH_YEARS, 1)[:, None]
-    return GRID_YEARS[np.argmax(boundary_kernel(distances, reach) @ (events / at_risk))]
+    return GRID_YEARS[np.argmax(kernel(middles) @ (events / at_risk))]
 
 
 if __name__ == "__main__":

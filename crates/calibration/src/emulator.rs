@@ -139,15 +139,6 @@ pub struct Emulator {
     surfaces: Vec<Surface>,
 }
 
-/// What is expected of a target at a point.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Expected {
-    /// Logarithm of the rate or of the proportion.
-    pub log_rate: f64,
-    /// Variance of that: how far the surface may be from the engine.
-    pub variance: f64,
-}
-
 impl Emulator {
     /// Fits surfaces to points. `counts` has events and exposure of every target at every point, by
     /// target.
@@ -161,9 +152,8 @@ impl Emulator {
         let mut precisions: Vec<f64> = terms.iter().map(|term| term.first_precision()).collect();
         for _ in 0..ROUNDS {
             let rows = frame.rows(&terms, points);
-            let fit = |counts: &Vec<(f64, f64)>| {
-                Regression::new(&rows, counts, &precisions).solve().learnt()
-            };
+            let fit =
+                |counts: &Vec<(f64, f64)>| Regression::new(&rows, counts, &precisions).learnt();
             let learnt = on_threads(counts, threads, fit);
             let sizes: Vec<f64> = (precisions.iter().enumerate())
                 .map(|(at, precision)| match terms[at] {
@@ -190,21 +180,26 @@ impl Emulator {
         self.terms.len()
     }
 
-    /// What is expected of all targets at a point.
-    pub fn expected(&self, point: &[f64]) -> Vec<Expected> {
+    /// Logarithms of the rates and proportions that are expected of all targets at a point.
+    pub fn log_rates(&self, point: &[f64]) -> Vec<f64> {
         let row = self.frame.row(&self.terms, point);
         (self.surfaces.iter())
-            .map(|surface| Expected {
-                log_rate: dot(&surface.coefficients, &row).clamp(-LOG_RATE_MAX, LOG_RATE_MAX),
-                variance: surface.variance,
-            })
+            .map(|surface| dot(&surface.coefficients, &row).clamp(-LOG_RATE_MAX, LOG_RATE_MAX))
             .collect()
     }
 
-    /// The rates and proportions that are expected of all targets at a point.
+    /// The rates and proportions themselves.
     pub fn rates(&self, point: &[f64]) -> Vec<f64> {
-        (self.expected(point).iter())
-            .map(|expected| core_math::exp(expected.log_rate))
+        (self.log_rates(point).into_iter())
+            .map(core_math::exp)
+            .collect()
+    }
+
+    /// Of every target, the variance of the logarithm of the rate: how far the surface may be from the
+    /// engine.
+    pub fn variances(&self) -> Vec<f64> {
+        (self.surfaces.iter())
+            .map(|surface| surface.variance)
             .collect()
     }
 
@@ -235,10 +230,9 @@ pub struct Likelihood {
 
 impl Likelihood {
     /// Logarithm of the likelihood, less that of the rates that were seen.
-    pub fn log_at(&self, expected: &[Expected]) -> f64 {
-        let laws = self.laws.iter().zip(expected);
-        laws.map(|(law, expected)| law.log_at(expected.log_rate))
-            .sum()
+    pub fn log_at(&self, log_rates: &[f64]) -> f64 {
+        let laws = self.laws.iter().zip(log_rates);
+        laws.map(|(law, log_rate)| law.log_at(*log_rate)).sum()
     }
 }
 
@@ -399,24 +393,10 @@ struct Regression<'a> {
 }
 
 /// Where a regression ends.
-struct Solution<'a> {
-    precisions: &'a [f64],
+struct Solution {
     coefficients: Vec<f64>,
     /// Factor of the coefficients' inverse covariance.
     information: Cholesky,
-}
-
-impl Solution<'_> {
-    /// What the counts say of every coefficient by themselves: what the prior added is taken away.
-    fn learnt(&self) -> Vec<Learnt> {
-        let variances = self.information.inverse_diagonal();
-        (self.coefficients.iter().zip(variances).zip(self.precisions))
-            .map(|((coefficient, variance), precision)| {
-                let own = 1.0 / f64::max(1.0 / variance - precision, 0.0);
-                (coefficient * own / variance, own)
-            })
-            .collect()
-    }
 }
 
 impl<'a> Regression<'a> {
@@ -428,8 +408,24 @@ impl<'a> Regression<'a> {
         }
     }
 
+    /// What the counts say of every coefficient by themselves: what the prior added is taken away.
+    fn learnt(&self) -> Vec<Learnt> {
+        let found = self.solve();
+        let variances = found.information.inverse_diagonal();
+        (found
+            .coefficients
+            .iter()
+            .zip(variances)
+            .zip(self.precisions))
+        .map(|((coefficient, variance), precision)| {
+            let own = 1.0 / f64::max(1.0 / variance - precision, 0.0);
+            (coefficient * own / variance, own)
+        })
+        .collect()
+    }
+
     /// Newton's method from the mean rate.
-    fn solve(&self) -> Solution<'a> {
+    fn solve(&self) -> Solution {
         let (events, exposure) =
             (self.counts.iter()).fold((0.5, 1e-9), |sum, count| (sum.0 + count.0, sum.1 + count.1));
         let mut coefficients = vec![0.0; self.precisions.len()];
@@ -449,7 +445,6 @@ impl<'a> Regression<'a> {
             (gradient, information) = self.slope(&coefficients);
         }
         Solution {
-            precisions: self.precisions,
             coefficients,
             information,
         }

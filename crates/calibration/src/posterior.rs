@@ -153,7 +153,7 @@ fn from_prior(
     let likelihood = emulator.likelihood(targets);
     let model = |point: &[f64]| LogDensities {
         base: prior_log_density(point),
-        likelihood: likelihood.log_at(&emulator.expected(point)),
+        likelihood: likelihood.log_at(&emulator.log_rates(point)),
     };
     sample(&start, &model, sampling)
 }
@@ -170,7 +170,7 @@ pub fn chosen(points: &[Vec<f64>], number: usize, seed: u64) -> Vec<Vec<f64>> {
 pub fn agreement(sample: &Sample, targets: &[Target], other: &Emulator) -> f64 {
     let likelihood = other.likelihood(targets);
     let changes: Vec<f64> = (sample.points.iter().zip(&sample.log_likelihoods))
-        .map(|(point, before)| likelihood.log_at(&other.expected(point)) - before)
+        .map(|(point, before)| likelihood.log_at(&other.log_rates(point)) - before)
         .collect();
     let most = changes.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = (changes.iter())
@@ -198,10 +198,10 @@ pub fn recover(
         let invented = second_cohort(targets, truths, number, settings.seed);
         let second = emulator.likelihood(&invented);
         let model = |point: &[f64]| {
-            let expected = emulator.expected(point);
+            let log_rates = emulator.log_rates(point);
             LogDensities {
-                base: prior_log_density(point) + first.log_at(&expected),
-                likelihood: second.log_at(&expected),
+                base: prior_log_density(point) + first.log_at(&log_rates),
+                likelihood: second.log_at(&log_rates),
             }
         };
         let seed = settings.seed.wrapping_add(number as u64);

@@ -109,6 +109,13 @@ pub struct CalibratedTarget {
     pub expected_upper: f64,
 }
 
+impl CalibratedTarget {
+    /// What was counted, of whom and in which arm.
+    fn whose(&self) -> [&str; 3] {
+        [&self.what, &self.stratum, &self.arm]
+    }
+}
+
 /// Whether a known parameter is found again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecoveredParameter {
@@ -205,9 +212,8 @@ impl Calibrated {
     /// are several.
     fn add_targets(&self, text: &mut String) {
         let mut order: Vec<&CalibratedTarget> = self.targets.iter().collect();
-        let key = |one: &CalibratedTarget| [&one.what, &one.stratum, &one.arm].map(String::clone);
-        order.sort_by_key(|one| key(one));
-        let same = |a: &&CalibratedTarget, b: &&CalibratedTarget| key(a) == key(b);
+        order.sort_by(|a, b| a.whose().cmp(&b.whose()));
+        let same = |a: &&CalibratedTarget, b: &&CalibratedTarget| a.whose() == b.whose();
         let has_arms = (self.targets.windows(2)).any(|pair| pair[0].arm != pair[1].arm);
         let rows = order.chunk_by(same).map(|own| {
             let sum = |of: fn(&CalibratedTarget) -> f64| own.iter().map(|one| of(one)).sum::<f64>();

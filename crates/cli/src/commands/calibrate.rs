@@ -219,7 +219,7 @@ impl Calibration<'_> {
     fn best(&self, found: &Found) -> Vec<f64> {
         let likelihood = found.emulator.likelihood(self.targets);
         let density = |point: &[f64]| {
-            prior_log_density(point) + likelihood.log_at(&found.emulator.expected(point))
+            prior_log_density(point) + likelihood.log_at(&found.emulator.log_rates(point))
         };
         let draws = found.sample.points.iter();
         let start = draws.max_by(|a, b| density(a).total_cmp(&density(b)));
