@@ -1148,6 +1148,12 @@ pub(crate) enum Trial {
         /// Print a preset's own file, with the source of every number
         #[arg(long)]
         source: bool,
+        /// Print the trial at this point of its uncertain parameters, numbered from 0
+        #[arg(long, value_name = "N", conflicts_with = "source")]
+        point: Option<u64>,
+        /// Seed of the run that has this point [default: the trial's]
+        #[arg(long, value_name = "S", requires = "point")]
+        seed: Option<u64>,
     },
     /// List the embedded presets
     Presets {

@@ -42,5 +42,6 @@ pub use report::{
 };
 pub use text::column_names;
 pub use validate::{
-    Outcome, Patients, PatientsError, Predicted, ValidateError, ValidateInput, Validation, validate,
+    Outcome, Patients, PatientsError, PointCells, Predicted, ValidateError, ValidateInput,
+    Validation, validate,
 };

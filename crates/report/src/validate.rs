@@ -29,7 +29,7 @@ pub use patients::{Lines, Patients, PatientsError, Predicted};
 use points::{PointCurves, Points};
 use prediction::Prediction;
 pub(crate) use section::Validated;
-pub use targets::{ValidatedTarget, ValidatedTargets};
+pub use targets::{ClosestPoint, ValidatedTarget, ValidatedTargets};
 
 /// Groups by predicted risk.
 const RISK_GROUPS: usize = 5;
@@ -126,13 +126,22 @@ pub struct ValidateInput<'a> {
     pub groups: &'a [Group],
     /// Events and time at risk at every point of the uncertain parameters, if they are a sample of
     /// what these may be.
-    pub points: Option<&'a [Cells]>,
+    pub points: Option<&'a [PointCells]>,
     /// When to judge predictions, days from resection.
     pub times_days: &'a [f64],
     /// Patients who were followed.
     pub patients: Option<&'a Patients>,
     /// Published quantities.
     pub targets: Option<&'a Cohort>,
+}
+
+/// What a point of the uncertain parameters has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PointCells {
+    /// Number of the point in the design.
+    pub number: u64,
+    /// Events and time at risk of its patients.
+    pub cells: Cells,
 }
 
 /// Why a result cannot be set against a cohort.
@@ -328,8 +337,8 @@ pub fn validate(input: &ValidateInput<'_>) -> Result<Validation, ValidateError> 
         arm: input.arm,
         edges_years: &edges_years,
     };
-    let points = input.points.map(|cells| Points {
-        cells,
+    let points = input.points.map(|points| Points {
+        points,
         arm: input.arm,
     });
     let mut validation = Validation {
@@ -338,7 +347,7 @@ pub fn validate(input: &ValidateInput<'_>) -> Result<Validation, ValidateError> 
         seed: input.seed,
         digest: input.digest.to_owned(),
         arm: input.arms[input.arm].clone(),
-        points: input.points.map(|cells| cells.len() as u64),
+        points: input.points.map(|points| points.len() as u64),
         cohort: None,
         targets: input
             .targets

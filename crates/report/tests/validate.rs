@@ -1,9 +1,9 @@
 //! What `reseed validate` says of a result small enough to count by hand.
 
 use reseed_report::{
-    Cohort, Group, Outcome, Patients, Predicted, ValidateInput, Validation, validate,
+    Cohort, Group, Outcome, Patients, PointCells, Predicted, ValidateInput, Validation, validate,
 };
-use reseed_stats::cells::{CellCounts, CellEvent, CellShape, Cells, HALF_YEAR_DAYS, Risk};
+use reseed_stats::cells::{CellCounts, CellEvent, CellShape, HALF_YEAR_DAYS, Risk};
 use reseed_stats::{
     Accumulator, ArmRecord, Cause, ENDPOINTS, Exit, ExitKind, Shape, Tally, quantile,
 };
@@ -13,6 +13,9 @@ const PATIENTS: u32 = 1000;
 
 /// Recurrences of a stratum's thousand patients at every point.
 const AT_POINTS: [u32; 5] = [250, 50, 150, 100, 200];
+
+/// Number of the first of them.
+const FIRST_POINT: u64 = 70;
 
 const TARGETS: &str = "stratum,event,quantity,years,value,lower,upper,source\n\
     nodes 0,distant,,5,0.12,0.08,0.14,here\n\
@@ -69,7 +72,7 @@ fn tally() -> Tally {
 }
 
 /// At every point as many recurrences in either stratum, all at the end of the fifth half-year.
-fn points() -> Vec<Cells> {
+fn points() -> Vec<PointCells> {
     let shape = CellShape {
         arms: 1,
         strata: 2,
@@ -91,7 +94,11 @@ fn points() -> Vec<Cells> {
         }
         counts.finish()
     };
-    AT_POINTS.map(point).into()
+    let cells = AT_POINTS.into_iter().map(point);
+    let numbered = (FIRST_POINT..).zip(cells);
+    numbered
+        .map(|(number, cells)| PointCells { number, cells })
+        .collect()
 }
 
 fn patients() -> Patients {
@@ -109,7 +116,7 @@ fn patients() -> Patients {
     Patients::parse("mine.csv", &text, Outcome::Distant, &predicted).expect("patients")
 }
 
-fn validated(points: Option<&[Cells]>, patients: Option<&Patients>) -> Validation {
+fn validated(points: Option<&[PointCells]>, patients: Option<&Patients>) -> Validation {
     let edges_days: Vec<f64> = (0..=QUARTERS).map(|bin| 91.3125 * f64::from(bin)).collect();
     let group = |kind: &str, label: &str, strata: &[usize]| Group {
         kind: kind.into(),
@@ -173,7 +180,7 @@ fn peaks_and_incidences_of_a_result_stand_beside_published_ones() {
         ]
     );
     assert!(targets.rows.iter().all(|row| row.median.is_none()));
-    assert_eq!(validation.points, None);
+    assert_eq!((validation.points, targets.closest_points.len()), (None, 0));
     insta::assert_snapshot!("text_of_targets", validation.to_text());
 }
 
@@ -214,6 +221,12 @@ fn over_points_there_are_medians_and_bands_without_noise() {
         time.predicted_upper,
         shares[2] + kept * (quantile(&shares, 0.975) - shares[2]),
     );
+    // The first, third and fourth point are inside two intervals, with incidences of 22, 14 and 10 %
+    // in each stratum where the cohort has 12 and 30; the third is the nearest.
+    let closest: Vec<(u64, usize)> = (targets.closest_points.iter())
+        .map(|closest| (closest.point - FIRST_POINT, closest.inside))
+        .collect();
+    assert_eq!(closest, [(2, 2), (3, 2), (0, 2), (1, 1), (4, 1)]);
     assert_eq!(validation.points, Some(5));
     insta::assert_snapshot!("text_over_points", validation.to_text());
     let json = serde_json::to_string_pretty(&validation).expect("numbers and texts are JSON");

@@ -379,6 +379,19 @@ impl Trial {
         draft.trial.scenario
     }
 
+    /// The trial of a point of the design, without anything uncertain, counts by half-year and blocks.
+    ///
+    /// # Errors
+    /// [`PointError`] if it is not valid.
+    pub fn at_point(&self, point: u64) -> Result<Self, PointError> {
+        self.check_points(point..point.saturating_add(1))?;
+        let mut trial = self.clone();
+        trial.scenario = self.scenario_of_block(self.seed, point);
+        trial.uncertainty = None;
+        trial.block_patients = None;
+        Ok(trial)
+    }
+
     /// Takes the disease of a calibrated trial: its patients, growth, shedding and all else that may
     /// have a prior, with draws of its posterior in place of whatever was believed of these parameters.
     /// Other priors stay, and so do arms, follow-up and eligibility. A trial without uncertain parameters gets

@@ -20,7 +20,7 @@ use crate::commands::run;
 use crate::exit::Failure;
 use crate::identity;
 use crate::output::{Chatter, print, print_json};
-use crate::source;
+use crate::{signals, source};
 
 /// Scores beyond which a prior has no mass to speak of.
 const SCORE_MAX: f64 = 7.0;
@@ -245,6 +245,12 @@ impl Calibration<'_> {
             )));
         }
         run::completed(trial, &out, self.force, self.work, self.chatter)?;
+        if signals::is_stopped() {
+            return Err(Failure::Interrupted(format!(
+                "stopped: waves are kept in {}; run the same command again to go on",
+                self.folder.display()
+            )));
+        }
         self.wave(&read_blocks(&out)?)
             .map_err(|problem| Failure::File(format!("{}: {problem}", out.display())))
     }
@@ -348,12 +354,12 @@ impl Calibration<'_> {
         let mut posterior = self.trial.clone();
         posterior.name = format!("{}-posterior", self.trial.name);
         draw(&mut posterior, &file.draws);
-        let mut best = self.trial.clone();
-        draw(&mut best, std::slice::from_ref(&file.best));
-        best.scenario = best.scenario_of_block(best.seed, 0);
+        let mut at_best = self.trial.clone();
+        draw(&mut at_best, std::slice::from_ref(&file.best));
+        let mut best = at_best
+            .at_point(0)
+            .map_err(|error| Failure::Usage(error.to_string()))?;
         best.name = format!("{}-best", self.trial.name);
-        best.uncertainty = None;
-        best.block_patients = None;
         for (name, trial) in [("posterior", posterior), ("best", best)] {
             let path = self.path(name, "toml");
             fs::write(&path, trial.canonical_toml()).map_err(Failure::system("write", &path))?;

@@ -66,7 +66,7 @@ pub(crate) fn coordinate(args: &Coordinate, chatter: Chatter) -> Result<(), Fail
         let watch = |report: &StatusReport| show(&mut meter, report);
         Ok::<_, Failure>(
             coordination
-                .run(listener, probes, merge, raised(stop), grace, watch)
+                .run(listener, probes, merge, raised(stop.share()), grace, watch)
                 .await?,
         )
     })?;

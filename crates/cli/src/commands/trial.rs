@@ -11,7 +11,16 @@ use crate::source;
 pub(crate) fn trial(command: &Trial, chatter: Chatter) -> Result<(), Failure> {
     match command {
         Trial::Check { trial, json } => check(trial, *json, chatter),
-        Trial::Show { trial, source } => show(trial, *source),
+        Trial::Show {
+            trial,
+            source,
+            point,
+            seed,
+        } => match (source, point) {
+            (true, _) => show_source(trial),
+            (false, Some(point)) => show_point(trial, *point, *seed),
+            (false, None) => print(&source::trial(trial)?.documented_toml()),
+        },
         Trial::Presets { json } => presets(*json),
         Trial::Schema => print_json(&json_schema()),
     }
@@ -60,10 +69,22 @@ impl<'a> Problem<'a> {
     }
 }
 
-fn show(trial: &str, as_written: bool) -> Result<(), Failure> {
-    if !as_written {
-        return print(&source::trial(trial)?.documented_toml());
+fn show_point(trial: &str, point: u64, seed: Option<u64>) -> Result<(), Failure> {
+    let mut whole = source::trial(trial)?;
+    whole.seed = seed.unwrap_or(whole.seed);
+    if whole.uncertainty.is_none() {
+        return Err(Failure::Usage(format!(
+            "{trial} has no uncertain parameters, so it has no points; leave out --point"
+        )));
     }
+    let mut at_point = whole
+        .at_point(point)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    at_point.name = format!("{}-point-{point}", whole.name);
+    print(&at_point.documented_toml())
+}
+
+fn show_source(trial: &str) -> Result<(), Failure> {
     match preset_text(trial) {
         Some(text) => print(text),
         None => Err(Failure::Usage(format!(

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use reseed_report::{
-    Cohort, Group, Outcome, Patients, Predicted, ValidateInput, Validation, validate as judge,
+    Cohort, Group, Outcome, Patients, PointCells, Predicted, ValidateInput, Validation,
+    validate as judge,
 };
 use reseed_results::{ResultFile, read_blocks, read_result};
+use reseed_stats::RecordColumn;
 use reseed_stats::cells::Cells;
 use reseed_trial::{DAYS_PER_YEAR, Design, Trial};
 
@@ -106,7 +108,7 @@ pub(crate) fn validated(
 
 /// What every point of the uncertain parameters has, if the run kept it and the points are a sample
 /// of what the parameters may be, which trajectories of Morris's are not.
-fn read_points(path: &Path, trial: &Trial) -> Result<Option<Vec<Cells>>, Failure> {
+fn read_points(path: &Path, trial: &Trial) -> Result<Option<Vec<PointCells>>, Failure> {
     let design = trial.uncertainty.as_ref().map(|plan| plan.design);
     let Some(shape) = trial
         .cell_shape()
@@ -114,10 +116,21 @@ fn read_points(path: &Path, trial: &Trial) -> Result<Option<Vec<Cells>>, Failure
     else {
         return Ok(None);
     };
-    let cells = Cells::read(shape, &read_blocks(path)?);
-    cells
-        .map(Some)
-        .map_err(|error| Failure::File(format!("{}: {error}", path.display())))
+    let blocks = read_blocks(path)?;
+    let damaged = |problem: &str| Failure::File(format!("{}: {problem}", path.display()));
+    let cells = Cells::read(shape, &blocks).map_err(|error| damaged(&error.to_string()))?;
+    let numbers = RecordColumn::named(&blocks, "index")
+        .and_then(|column| column.counts(1))
+        .ok_or_else(|| damaged("the blocks have no numbers"))?;
+    let points = numbers.iter().zip(cells);
+    Ok(Some(
+        points
+            .map(|(number, cells)| PointCells {
+                number: *number,
+                cells,
+            })
+            .collect(),
+    ))
 }
 
 pub(crate) fn read_cohort(path: &Path) -> Result<Cohort, Failure> {

@@ -31,7 +31,7 @@ pub(crate) fn work(args: &JoinWork, chatter: Chatter) -> Result<(), Failure> {
         config.coordinator.name()
     ));
     let spool = config.spool.clone();
-    let worked = access::runtime()?.block_on(reseed_worker::work(config, raised(stop)));
+    let worked = access::runtime()?.block_on(reseed_worker::work(config, raised(stop.share())));
     let (outcome, left) = worked.map_err(Failure::system("use the spool", &spool))?;
     if let Some(folder) = left {
         chatter.say(&format!(

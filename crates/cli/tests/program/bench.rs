@@ -10,18 +10,19 @@ use tempfile::TempDir;
 /// The program under test.
 pub(crate) const RESEED: &str = env!("CARGO_BIN_EXE_reseed");
 
-/// A small trial: the arms of the breast preset and few patients.
+/// A small trial: the arms of the breast preset, the disease of the benchmarks, so that what is
+/// expected does not depend on the preset's numbers, and few patients.
 pub(crate) const TRIAL: &str = concat!(
-    "base = \"breast\"\nname = \"small\"\n",
-    include_str!("disease.toml"),
-    "\n[run]\npatients = 6000\nseed = 11\ncolonies_max = 10_000\n"
+    "name = \"small\"\n",
+    include_str!("../../../engine/benches/trial.toml"),
+    "patients = 6000\nseed = 11\n"
 );
 
 /// The same with two arms, whose parts are written in a third of the time.
 const PAIR: &str = concat!(
-    "base = \"breast\"\nname = \"pair\"\narms_only = [\"control\", \"siltuximab+bms-986253\"]\n",
-    include_str!("disease.toml"),
-    "\n[run]\npatients = 6000\nseed = 11\ncolonies_max = 10_000\n"
+    "name = \"pair\"\narms_only = [\"control\", \"siltuximab+bms-986253\"]\n",
+    include_str!("../../../engine/benches/trial.toml"),
+    "patients = 6000\nseed = 11\n"
 );
 
 /// A folder with trial files.
@@ -99,6 +100,16 @@ impl Bench {
 
     /// Starts `reseed LINE` and waits until it has committed at least so many parts.
     pub(crate) fn start(&self, line: &str, store: &str, parts: usize) -> Child {
+        let are_there = || count_parts(&self.path(store)) >= parts;
+        self.start_and_await(line, &format!("{parts} parts"), are_there)
+    }
+
+    /// Starts the program and waits until it has written a file.
+    pub(crate) fn start_until(&self, line: &str, file: &str) -> Child {
+        self.start_and_await(line, file, || self.path(file).exists())
+    }
+
+    fn start_and_await(&self, line: &str, what: &str, is_there: impl Fn() -> bool) -> Child {
         let mut child = self
             .command(line)
             .stdout(Stdio::null())
@@ -106,10 +117,10 @@ impl Bench {
             .spawn()
             .expect("the program starts");
         let begin = Instant::now();
-        while count_parts(&self.path(store)) < parts {
+        while !is_there() {
             let ended = child.try_wait().expect("a child");
-            assert_eq!(ended, None, "it ended before {parts} parts were there");
-            assert!(begin.elapsed() < Duration::from_mins(1), "no {parts} parts");
+            assert_eq!(ended, None, "it ended before there was {what}");
+            assert!(begin.elapsed() < Duration::from_mins(1), "no {what}");
             std::thread::sleep(Duration::from_millis(2));
         }
         child

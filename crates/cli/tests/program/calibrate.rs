@@ -4,13 +4,13 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, signal};
 
 /// Two parameters: one that the cohort's rates fix, one of which they say nothing.
 const PRIORS: &str = concat!(
-    "base = \"breast\"\nname = \"small-priors\"\narms_only = [\"control\"]\n",
-    include_str!("disease.toml"),
-    "[run]\nblock_patients = 400\n[strata]\nnodes = [0]\n[uncertainty]\ndesign = \"sobol\"\n\
+    "name = \"small-priors\"\narms_only = [\"control\"]\n",
+    include_str!("../../../engine/benches/trial.toml"),
+    "block_patients = 400\n[strata]\nnodes = [0]\n[uncertainty]\ndesign = \"sobol\"\n\
      points = 80\nhalf_years = 10\n[uncertainty.priors]\n\
      local_treatment.residual_foci = { min = 0.05, max = 1.0, log = true }\n\
      homing.mmp1_ceiling = { min = 0.3, max = 0.8 }\n"
@@ -93,6 +93,16 @@ fn a_wave_may_be_computed_elsewhere() {
     let elsewhere = bench.ok(&plan).stdout;
     fs::remove_dir_all(bench.path("found")).expect("a folder");
     assert_eq!(bench.ok(COMMAND).stdout, elsewhere);
+}
+
+#[test]
+fn it_can_be_stopped_while_it_does_not_simulate() {
+    let bench = bench();
+    let line = "calibrate priors.toml --targets rates.csv --out found --waves 1 --draws 65536";
+    let mut child = bench.start_until(line, "found/wave-1.h5");
+    signal(&child, "TERM");
+    assert_eq!(child.wait().expect("it ended").code(), Some(3));
+    assert!(!bench.path("found/posterior.h5").exists());
 }
 
 #[test]

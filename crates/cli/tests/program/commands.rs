@@ -114,6 +114,11 @@ fn trials_are_shown_listed_and_described() {
             .contains("[S]")
     );
     bench.fails("trial show small.toml --source", 2, &["not a preset"]);
+    bench.fails(
+        "trial show small.toml --point 0",
+        2,
+        &["no uncertain parameters"],
+    );
     let listed = bench.ok("trial presets").stdout;
     assert_eq!(listed.lines().count(), 6, "{listed}");
     let listed = bench.ok("trial presets --json").json();

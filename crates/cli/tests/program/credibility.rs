@@ -67,9 +67,9 @@ fn a_result_becomes_a_document_in_every_form() {
 fn calibration_and_ranking_are_taken_in() {
     let bench = bench();
     let priors = concat!(
-        "base = \"breast\"\nname = \"few\"\narms_only = [\"control\", \"siltuximab+bms-986253\"]\n",
-        include_str!("disease.toml"),
-        "[run]\nblock_patients = 400\ncolonies_max = 10_000\n[strata]\nnodes = [0]\n[uncertainty]\ndesign = \"sobol\"\n\
+        "name = \"few\"\narms_only = [\"control\", \"siltuximab+bms-986253\"]\n",
+        include_str!("../../../engine/benches/trial.toml"),
+        "block_patients = 400\n[strata]\nnodes = [0]\n[uncertainty]\ndesign = \"sobol\"\n\
          points = 40\nhalf_years = 10\n[uncertainty.priors]\n\
          local_treatment.residual_foci = { min = 0.05, max = 1.0, log = true }\n"
     );

@@ -259,6 +259,24 @@ fn over_points_there_are_bands_also_in_the_report() {
         assert!(number(upper) - number(lower) > 0.02, "{row}");
         assert!((0.0..1.0).contains(&number(&row["noise_share"])), "{row}");
     }
+    // The trial of the point that agrees best, of whose patients alone that is said.
+    let closest = found["targets"]["closest_points"]
+        .as_array()
+        .expect("points");
+    assert_eq!(closest.len(), 8);
+    let point = closest[0]["point"].as_u64().expect("a number");
+    let shown = bench.ok(&format!("trial show points.toml --point {point}"));
+    assert!(!shown.stdout.contains("[uncertainty]"), "{}", shown.stdout);
+    fs::write(bench.path("closest.toml"), shown.stdout).expect("room");
+    let first = format!("--first-patient {} --patients 300", point * 300);
+    bench.ok(&format!("run closest.toml {first} --out closest.h5"));
+    bench.ok(&format!("run points.toml {first} --out same.h5"));
+    let incidences = |file: &str| {
+        let line = format!("validate {file} --targets targets.csv --json");
+        bench.ok(&line).json()["targets"]["rows"].clone()
+    };
+    let (there, here) = (incidences("same.h5"), incidences("closest.h5"));
+    assert_eq!(there[0]["model"], here[0]["model"]);
     // Half-years are kept for twelve years alone.
     assert!(rows[2]["median"].is_null() && rows[2]["model"].is_number());
     let time = &found["cohort"]["times"][0];

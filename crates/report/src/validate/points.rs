@@ -2,10 +2,10 @@
 
 use reseed_stats::Estimate;
 use reseed_stats::band::{Band, band};
-use reseed_stats::cells::{CellEvent, CellGroup, Cells};
+use reseed_stats::cells::{CellEvent, CellGroup};
 use reseed_stats::hazard::hazard_peak;
 
-use super::TimePoint;
+use super::{PointCells, TimePoint};
 use crate::cohort::{CohortEvent, Quantity};
 use crate::courses::PEAK_BANDWIDTH_YEARS;
 
@@ -14,36 +14,46 @@ const HALF_YEARS_PER_YEAR: f64 = 2.0;
 /// An arm at every point.
 #[derive(Clone, Copy)]
 pub(super) struct Points<'a> {
-    pub(super) cells: &'a [Cells],
+    pub(super) points: &'a [PointCells],
     pub(super) arm: usize,
 }
 
 impl<'a> Points<'a> {
-    /// The band of a quantity of these strata together.
-    pub(super) fn band(
+    /// A quantity of these strata together at every point; none if half-years end before.
+    pub(super) fn values(
         &self,
         strata: &[usize],
         event: CohortEvent,
         quantity: Quantity,
-    ) -> Option<Band> {
+    ) -> Option<Vec<Estimate>> {
         let kinds = event.cell_events();
         match quantity {
-            Quantity::Incidence { years } => PointCurves::of(self, strata, kinds).band(years),
+            Quantity::Incidence { years } => PointCurves::of(self, strata, kinds).at(years),
             Quantity::HazardPeak => {
-                let hazards = self.groups(strata).map(|group| group.hazards(kinds));
-                band(hazards.filter_map(|hazards| hazard_peak(&hazards, PEAK_BANDWIDTH_YEARS)))
+                let peak = |group: CellGroup<'_>| {
+                    hazard_peak(&group.hazards(kinds), PEAK_BANDWIDTH_YEARS)
+                        .unwrap_or(Estimate::UNKNOWN)
+                };
+                Some(self.groups(strata).map(peak).collect())
             }
         }
+    }
+
+    /// Their numbers.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> + use<'a> {
+        self.points.iter().map(|point| point.number)
     }
 
     fn groups<'b>(&self, strata: &'b [usize]) -> impl Iterator<Item = CellGroup<'b>>
     where
         'a: 'b,
     {
-        let Self { cells, arm } = *self;
-        cells
-            .iter()
-            .map(move |cells| CellGroup { cells, arm, strata })
+        let Self { points, arm } = *self;
+        points.iter().map(move |point| CellGroup {
+            cells: &point.cells,
+            arm,
+            strata,
+        })
     }
 }
 
@@ -68,10 +78,10 @@ impl PointCurves {
         let own: Vec<usize> = (0..shares.len())
             .filter(|stratum| shares[*stratum] > 0.0)
             .collect();
-        let mixed = |cells| {
+        let mixed = |point: &PointCells| {
             let curve = |stratum: &usize| {
                 let group = CellGroup {
-                    cells,
+                    cells: &point.cells,
                     arm: points.arm,
                     strata: std::slice::from_ref(stratum),
                 };
@@ -80,12 +90,17 @@ impl PointCurves {
             mean(&own.iter().map(curve).collect::<Vec<_>>())
         };
         Self {
-            curves: points.cells.iter().map(mixed).collect(),
+            curves: points.points.iter().map(mixed).collect(),
         }
     }
 
-    /// The band at a time within the half-years, between whose ends events come evenly.
+    /// The band at a time within the half-years.
     pub(super) fn band(&self, years: f64) -> Option<Band> {
+        band(self.at(years)?)
+    }
+
+    /// Every point's value at a time within the half-years, between whose ends events come evenly.
+    fn at(&self, years: f64) -> Option<Vec<Estimate>> {
         let place = years * HALF_YEARS_PER_YEAR;
         let last = self.curves.first()?.len() - 1;
         if !(0.0..=last as f64).contains(&place) {
@@ -104,7 +119,7 @@ impl PointCurves {
             value: between(curve[below].value, curve[above].value),
             standard_error: between(curve[below].standard_error, curve[above].standard_error),
         };
-        band(self.curves.iter().map(at))
+        Some(self.curves.iter().map(at).collect())
     }
 
     /// Medians and bands at the start and by the end of every half-year of which they are known.

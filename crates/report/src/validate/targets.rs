@@ -1,7 +1,7 @@
 //! What was published of cohorts beside an arm's.
 
 use reseed_stats::Estimate;
-use reseed_stats::band::Band;
+use reseed_stats::band::{Band, band};
 use reseed_stats::distribution::CRITICAL_95;
 use serde::Serialize;
 
@@ -24,6 +24,9 @@ pub struct ValidatedTargets {
     pub inside: usize,
     /// Their share.
     pub inside_share: Option<f64>,
+    /// How well each point of the uncertain parameters agrees by itself, the closest first; empty if
+    /// the result has none.
+    pub closest_points: Vec<ClosestPoint>,
     /// The quantities.
     pub rows: Vec<ValidatedTarget>,
     /// Quantities that the result does not have: of other strata, beyond its follow-up or without
@@ -31,6 +34,19 @@ pub struct ValidatedTargets {
     pub left_out: Vec<String>,
     #[serde(skip)]
     pub(super) curves: Vec<TargetCurve>,
+}
+
+/// How well the patients of a point agree with what was published. The closest is inside the most
+/// intervals, and of several the one with the least distance.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ClosestPoint {
+    /// Its number in the design, from 0: `reseed trial show TRIAL --point` gives the trial there.
+    pub point: u64,
+    /// Intervals in which the point's values lie, of those quantities of which a median is known.
+    pub inside: usize,
+    /// Root of the mean squared distance from the cohort's values, in halves of their intervals;
+    /// `null` if a value is not known.
+    pub distance: Option<f64>,
 }
 
 /// A quantity that was published, and the model's.
@@ -94,9 +110,13 @@ pub(super) fn targets(
         points,
     };
     let (mut rows, mut compared, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    let mut agreements = vec![Agreement::default(); points.map_or(0, |points| points.points.len())];
     for row in &cohort.rows {
         match model.target(row) {
-            Some(target) => {
+            Some((target, values)) => {
+                for (agreement, value) in agreements.iter_mut().zip(values) {
+                    agreement.count(row, value.value);
+                }
                 rows.push(target);
                 compared.push(row);
             }
@@ -109,10 +129,55 @@ pub(super) fn targets(
         compared: rows.len(),
         inside,
         inside_share: finite(inside as f64 / rows.len() as f64),
+        closest_points: points.map_or_else(Vec::new, |points| closest(points, agreements)),
         rows,
         left_out,
         curves: model.curves(&compared),
     }
+}
+
+/// How well a point agrees with what was published.
+#[derive(Debug, Clone, Copy, Default)]
+struct Agreement {
+    compared: usize,
+    inside: usize,
+    /// Sum of squared distances, in halves of the intervals; not a number if a value is not known.
+    squares: f64,
+}
+
+impl Agreement {
+    fn count(&mut self, row: &CohortRow, value: f64) {
+        let half = if value < row.value {
+            row.value - row.lower
+        } else {
+            row.upper - row.value
+        };
+        let distance = (value - row.value) / half;
+        self.compared += 1;
+        self.inside += usize::from((row.lower..=row.upper).contains(&value));
+        self.squares += distance * distance;
+    }
+
+    fn of_point(self, point: u64) -> ClosestPoint {
+        ClosestPoint {
+            point,
+            inside: self.inside,
+            distance: finite((self.squares / self.compared as f64).sqrt()),
+        }
+    }
+}
+
+fn closest(points: Points<'_>, agreements: Vec<Agreement>) -> Vec<ClosestPoint> {
+    let numbered = points.numbers().zip(agreements);
+    let known = numbered.filter(|(_, agreement)| agreement.compared > 0);
+    let mut closest: Vec<ClosestPoint> = known
+        .map(|(point, agreement)| agreement.of_point(point))
+        .collect();
+    let distance = |point: &ClosestPoint| point.distance.unwrap_or(f64::INFINITY);
+    closest.sort_by(|a, b| {
+        (b.inside.cmp(&a.inside)).then_with(|| distance(a).total_cmp(&distance(b)))
+    });
+    closest
 }
 
 /// An arm, as cohorts see it.
@@ -123,13 +188,16 @@ struct Model<'a> {
 }
 
 impl Model<'_> {
-    fn target(&self, row: &CohortRow) -> Option<ValidatedTarget> {
+    /// What was published beside the model's, and the latter at every point.
+    fn target(&self, row: &CohortRow) -> Option<(ValidatedTarget, Vec<Estimate>)> {
         let strata = self.strata(row)?;
         let (model, (lower, upper)) = self.value(row, &strata)?;
         let points = self.points.as_ref();
-        let band = points.and_then(|points| points.band(&strata, row.event, row.quantity));
+        let values = points.and_then(|points| points.values(&strata, row.event, row.quantity));
+        let values = values.unwrap_or_default();
+        let band = band(values.iter().copied());
         let of_band = |of: fn(Band) -> f64| band.map(of);
-        Some(ValidatedTarget {
+        let target = ValidatedTarget {
             stratum: row.stratum.clone(),
             event: row.event.name(),
             quantity: row.quantity.name(),
@@ -149,7 +217,8 @@ impl Model<'_> {
             observed_upper: row.upper,
             inside: (row.lower..=row.upper).contains(&model.value),
             source: row.source.clone(),
-        })
+        };
+        Some((target, values))
     }
 
     /// Positions of the strata that a row is of, if the trial tells all of them apart.

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use reseed_stats::distribution::CRITICAL_95;
 
 use super::{
-    ValidatedCohort, ValidatedGroup, ValidatedTarget, ValidatedTargets, ValidatedTime, Validation,
+    ClosestPoint, ValidatedCohort, ValidatedGroup, ValidatedTarget, ValidatedTargets,
+    ValidatedTime, Validation,
 };
 use crate::figures::Table;
 use crate::text::{
@@ -276,6 +277,14 @@ impl ValidatedTargets {
         }
         if has_points {
             text.push_str(NOTE_OF_POINTS);
+        }
+        if let Some(ClosestPoint { point, inside, .. }) = self.closest_points.first() {
+            let compared = self.rows.iter().filter(|row| row.median.is_some()).count();
+            let _ = writeln!(
+                text,
+                "closest        point {point} by itself is inside {inside} of {compared}, the most of all;\n               \
+                 its trial is printed by `reseed trial show TRIAL --point {point}`"
+            );
         }
         text
     }
