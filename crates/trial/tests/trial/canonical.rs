@@ -164,7 +164,7 @@ fn the_canonical_form_is_stable() {
          title = \"Breast cancer: self-seeding after resection, five gene products blocked\"\n\
          control = \"control\"\n\n\
          [run]\npatients = 1000000\nseed = 1\nrecords = false\ncolonies_max = 2000\n\n\
-         [population]\nsize_measure = \"diameter\"\nsize_median_mm = 21.4\n"
+         [population]\nsize_measure = \"diameter\"\nsize_median_mm = 21.6\n"
     ));
     assert_eq!(
         rest,

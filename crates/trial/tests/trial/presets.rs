@@ -116,24 +116,24 @@ fn numbers_reach_the_scenario_in_its_units() {
     let trial = preset("breast");
     let scenario = &trial.scenario;
     assert_eq!(scenario.population.size_measure, SizeMeasure::Diameter);
-    assert_eq!(scenario.population.growth_median_per_day, 1.45e-3);
+    assert_eq!(scenario.population.growth_median_per_day, 1.12e-3);
     let correlation = &scenario.population.correlation;
     assert_eq!(
         correlation[Trait::Size as usize][Trait::Growth as usize],
-        0.121
+        0.14
     );
     assert_eq!(
         correlation[Trait::Growth as usize][Trait::Size as usize],
-        0.121
+        0.14
     );
     assert_eq!(
         correlation[Trait::Shedding as usize][Trait::Growth as usize],
-        0.453
+        0.486
     );
     assert_eq!(correlation[Trait::Il8 as usize][Trait::Il6 as usize], 0.5);
     assert_eq!(correlation[Trait::Age as usize][Trait::Age as usize], 1.0);
     assert_eq!(scenario.shedding.half_life_days, 17.0 / 1440.0);
-    assert_eq!(scenario.dormancy.waking_per_day, 1.0 / 6690.0);
+    assert_eq!(scenario.dormancy.waking_per_day, 1.0 / 12800.0);
     assert_eq!(scenario.follow_up.horizon_days, 7305.0);
     assert_eq!(scenario.colonies_max, 2_000);
     assert_eq!(trial.compare_days, [730.5, 1826.25, 3652.5]);
