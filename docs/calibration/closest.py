@@ -6,7 +6,8 @@
 The first round simulates draws of the posterior. Then the closest are simulated again with more patients,
 because with few alone the luckiest would win, and crossed (differential evolution: Storn and Price, J Glob
 Optim 1997;11:341), with every parameter of a child within the central 95 % of its draws; and once more so.
-The last are trials of their own. All trials and results are kept in the folder.
+The last are trials of their own (final-N.toml), told with the parameters that are at an end of that range. All trials and
+results are kept in the folder.
 """
 
 import argparse
@@ -46,10 +47,12 @@ def main():
         for _ in range(crossings):
             children = crossed(closest[:PARENTS], size, draws, dice)
             closest = merged(closest, rounds.judged(children, patients))
-    finals = [rounds.alone(point) for _, point in closest[:FINALISTS]]
-    _, point = min(finals)
-    for found, value in zip(LIST.finditer(posterior), point):
-        print(f"{found[1]} = {value:.3g}")
+    names = [found[1] for found in LIST.finditer(posterior)]
+    axes = [Axis(values) for values in zip(*draws)]
+    for _, point in closest[:FINALISTS]:
+        inside, distance = rounds.alone(point)
+        ends = [name for name, axis, value in zip(names, axes, point) if axis.is_end(value)]
+        print(f"final {rounds.number}: inside {inside}, distance {distance:.2f}; at an end: {', '.join(ends) or 'none'}")
 
 
 class Rounds:
@@ -72,16 +75,13 @@ class Rounds:
         return [((-one["inside"], one["distance"] or unknown), points[one["point"]]) for one in closest]
 
     def alone(self, point):
-        """A point with its rank as a trial of its own, whose times are finer than half-years."""
+        """How close a point is as a trial of its own, whose times are finer than half-years."""
         self.number += 1
         trial = self.options.folder / f"final-{self.number}.toml"
         trial.write_text(self.at([point], FINALIST_PATIENTS), encoding="utf-8")
         trial.write_text(self.printed("trial", "show", trial, "--point", "0"), encoding="utf-8")
         targets = self.validated(trial)
-        rows = targets["rows"]
-        inside, distance = targets["inside"], math.sqrt(statistics.fmean(map(squared_distance, rows)))
-        print(f"final {self.number}: inside {inside}, distance {distance:.2f}")
-        return (-inside, distance), point
+        return targets["inside"], math.sqrt(statistics.fmean(map(squared_distance, targets["rows"])))
 
     def validated(self, trial):
         """Simulates a trial and sets it beside the cohort."""
@@ -138,6 +138,11 @@ class Axis:
 
     def held(self, value):
         return min(max(value, self.lower), self.upper)
+
+    def is_end(self, value):
+        """Whether it is an end of the range, as far as a trial has digits, or beyond."""
+        ends = (self.lower, self.upper)
+        return self.held(value) != value or any(math.isclose(value, end, rel_tol=1e-6) for end in ends)
 
 
 def squared_distance(row):

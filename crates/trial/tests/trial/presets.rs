@@ -116,7 +116,7 @@ fn numbers_reach_the_scenario_in_its_units() {
     let trial = preset("breast");
     let scenario = &trial.scenario;
     assert_eq!(scenario.population.size_measure, SizeMeasure::Diameter);
-    assert_eq!(scenario.population.growth_median_per_day, 1.12e-3);
+    assert_eq!(scenario.population.growth_median_per_day, 1.1e-3);
     let correlation = &scenario.population.correlation;
     assert_eq!(
         correlation[Trait::Size as usize][Trait::Growth as usize],
