@@ -39,16 +39,16 @@ def main():
     options.folder.mkdir(exist_ok=True)
     posterior = options.posterior.read_text(encoding="utf-8")
     draws = list(zip(*([float(value) for value in found[2].split(",")] for found in LIST.finditer(posterior))))
+    names = [found[1] for found in LIST.finditer(posterior)]
+    axes = [Axis(values) for values in zip(*draws)]
     rounds = Rounds(options, posterior)
     closest = rounds.judged(draws[:DRAWS], DRAW_PATIENTS)
     dice = random.Random(1)
     for size, patients, crossings in STAGES:
         closest = rounds.judged([point for _, point in closest[:size]], patients)
         for _ in range(crossings):
-            children = crossed(closest[:PARENTS], size, draws, dice)
+            children = crossed(closest[:PARENTS], size, axes, dice)
             closest = merged(closest, rounds.judged(children, patients))
-    names = [found[1] for found in LIST.finditer(posterior)]
-    axes = [Axis(values) for values in zip(*draws)]
     for _, point in closest[:FINALISTS]:
         inside, distance = rounds.alone(point)
         ends = [name for name, axis, value in zip(names, axes, point) if axis.is_end(value)]
@@ -71,8 +71,7 @@ class Rounds:
         closest = self.validated(trial)["closest_points"]
         print(f"round {self.number}: {len(points)} points of {patients:,} patients;", end=" ")
         print(f"the closest is inside {closest[0]['inside']}, distance {closest[0]['distance']:.2f}")
-        unknown = math.inf
-        return [((-one["inside"], one["distance"] or unknown), points[one["point"]]) for one in closest]
+        return [((-one["inside"], distance_of(one)), points[one["point"]]) for one in closest]
 
     def alone(self, point):
         """How close a point is as a trial of its own, whose times are finer than half-years."""
@@ -108,9 +107,8 @@ class Rounds:
         return text
 
 
-def crossed(parents, size, draws, dice):
+def crossed(parents, size, axes, dice):
     """Children: a parent, of which some parameters are thrown by the difference of two others."""
-    axes = [Axis(values) for values in zip(*draws)]
     points = [point for _, point in parents]
 
     def child():
@@ -143,6 +141,11 @@ class Axis:
         """Whether it is an end of the range, as far as a trial has digits, or beyond."""
         ends = (self.lower, self.upper)
         return self.held(value) != value or any(math.isclose(value, end, rel_tol=1e-6) for end in ends)
+
+
+def distance_of(point):
+    """Infinite where a value of the point is not known."""
+    return math.inf if point["distance"] is None else point["distance"]
 
 
 def squared_distance(row):
